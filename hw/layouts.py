@@ -1,0 +1,99 @@
+"""Payload layouts that cross component borders, built from the configuration."""
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data
+
+from ..spec.config import CoreConfig, bits_for
+from ..spec.errors import ErrorCode
+from ..spec.formats import Q
+from ..spec.packets import Kind, Space
+
+__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout",
+           "SLOTS", "shape_of", "spike_layout"]
+
+SLOTS = 4
+"""Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
+
+
+def shape_of(q: Q) -> Shape:
+    """Amaranth shape of a number format."""
+    return signed(q.bits) if q.signed else unsigned(q.bits)
+
+
+class SettingsLayout(data.StructLayout):
+    """Values of the CONFIG registers (names as in spec/registers.py, lower case, arrays where numbered)."""
+
+    def __init__(self, config: CoreConfig):
+        rate = data.StructLayout({"mantissa": 8, "shift": 5})
+        super().__init__({
+            "layers": 4,
+            "readout": 1,
+            "level_clip": 16,
+            "slope_clip": 16,
+            "interval": 32,
+            "interval_start": 32,
+            "size": data.ArrayLayout(16, config.max_layers + 1),
+            "rate": data.ArrayLayout(rate, config.max_layers),
+            "decay": data.ArrayLayout(16, config.max_layers),
+        })
+
+
+class NetworkLayout(data.StructLayout):
+    """The started network: sizes and memory layout (spec/network.py). Arrays over neurons' layers are indexed
+    by l = 0 .. max_layers, arrays over weight layers by l - 1. Entries past ``layers`` are meaningless."""
+
+    def __init__(self, config: CoreConfig):
+        n = config.max_layers
+        super().__init__({
+            "layers": 4,
+            "size": data.ArrayLayout(16, n + 1),
+            "blocks": data.ArrayLayout(bits_for(-(-config.max_neurons // config.lanes) + 1), n + 1),
+            "tile_base": data.ArrayLayout(bits_for(config.weight_tiles), n),
+            "column_base": data.ArrayLayout(bits_for(config.gradient_words), n),
+            "block_base": data.ArrayLayout(bits_for(config.neuron_blocks), n),
+        })
+
+
+class DescriptorLayout(data.StructLayout):
+    """One packet, checked and ready to be carried out in order. ``count`` payload words wait in the payload queue."""
+
+    def __init__(self):
+        super().__init__({
+            "kind": Kind,
+            "status": ErrorCode,
+            "train": 1,
+            "space": Space,
+            "layer": 4,
+            "label": 16,
+            "column": 16,
+            "count": 16,
+            "slot": range(SLOTS),
+            "sequence": 32,
+        })
+
+
+class EventLayout(data.StructLayout):
+    """A spike on its way to the next layer, or the end of its layer (``end``; index and time meaningless)."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"index": bits_for(config.max_neurons), "time": config.time.bits, "end": 1})
+
+
+class ActiveLayout(data.StructLayout):
+    """Active-list entry: neuron and clipped derivatives |ds/dI|, |ds/dW| (UQ4.12)."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"index": bits_for(config.max_neurons), "level_factor": config.factor.bits,
+                          "slope_factor": config.factor.bits})
+
+
+class ResultLayout(data.StructLayout):
+    """A word of a result packet."""
+
+    def __init__(self):
+        super().__init__({"data": 32, "last": 1})
+
+
+def spike_layout(config: CoreConfig) -> data.ArrayLayout:
+    """A tape word: for each lane, whether the neuron fired and how long before the window's end."""
+    return data.ArrayLayout(data.StructLayout({"time": config.time.bits, "fired": 1}), config.lanes)

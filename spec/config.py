@@ -1,0 +1,190 @@
+"""Build configuration: every size and format of one generated accelerator, in one place."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from .formats import Q
+from .network import layout
+
+__all__ = ["CoreConfig", "Optimizer"]
+
+
+class Optimizer(StrEnum):
+    """SGD: plain gradient step. SIGN_MOMENTUM: Lion, its momentum kept in the gradient memory."""
+
+    SGD = "sgd"
+    SIGN_MOMENTUM = "sign-momentum"
+
+
+def bits_for(count: int) -> int:
+    """Bits of an index that runs from 0 to ``count - 1`` (at least one)."""
+    return max(1, (count - 1).bit_length())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreConfig:
+    """One accelerator build. The network that runs is set at run time and may be anything that fits.
+
+    Parameters
+    ----------
+    lanes : multiply-accumulate lanes P; a power of two, 2 to 128.
+    max_layers : weight layers, 1 to 15.
+    max_neurons : neurons of the largest layer, the input layer included.
+    max_outputs : neurons of the largest output layer.
+    weight_tiles : tiles of lanes x lanes forward weights.
+    gradient_words : words of lanes gradients (columns of all layers).
+    feedback_words : words of lanes feedback weights (columns of all layers but the first).
+    neuron_blocks : blocks of lanes neurons in all layers but the input layer.
+    time_bits : the window T has 2**time_bits ticks; 4 to 10.
+    weight_bits, weight_fraction : forward and feedback weights (signed).
+    gradient_bits : gradient memory (signed; fraction derived: error_fraction + time_bits).
+    error_bits, error_fraction : output errors, hidden errors and the factors g and h (signed).
+    optimizer : update rule built in.
+    gradient_memory : false builds update-every-sample: no gradient memory, SGD only, no
+        overlap of forward and backward passes.
+    result_words : depth of the result queue, 32-bit words.
+    """
+
+    lanes: int = 16
+    max_layers: int = 4
+    max_neurons: int = 1024
+    max_outputs: int = 32
+    weight_tiles: int = 1024
+    gradient_words: int = 16384
+    feedback_words: int = 4096
+    neuron_blocks: int = 64
+    time_bits: int = 8
+    weight_bits: int = 16
+    weight_fraction: int = 12
+    gradient_bits: int = 32
+    error_bits: int = 18
+    error_fraction: int = 14
+    optimizer: Optimizer = Optimizer.SGD
+    gradient_memory: bool = True
+    result_words: int = 64
+
+    def __post_init__(self):
+        limits = {
+            "lanes": (2, 128), "max_layers": (1, 15), "max_neurons": (1, 65535), "max_outputs": (1, 4096),
+            "weight_tiles": (1, 1 << 20), "gradient_words": (1, 1 << 24), "feedback_words": (1, 1 << 24),
+            "neuron_blocks": (1, 1 << 16), "time_bits": (4, 10), "weight_bits": (4, 18),
+            "weight_fraction": (2, 17), "gradient_bits": (8, 48), "error_bits": (8, 18),
+            "error_fraction": (4, 16), "result_words": (4, 1 << 16),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} = {value!r}: an integer from {low} to {high} is needed")
+        if self.lanes & (self.lanes - 1):
+            raise ValueError(f"lanes = {self.lanes}: the lane count must be a power of two (2, 4, 8, ... 128)")
+        if self.weight_fraction >= self.weight_bits:
+            raise ValueError(f"weight_fraction = {self.weight_fraction} needs more than {self.weight_bits} weight bits")
+        if self.error_fraction > self.error_bits - 2:
+            raise ValueError(f"error_fraction = {self.error_fraction}: at most error_bits - 2 = {self.error_bits - 2}")
+        object.__setattr__(self, "optimizer", Optimizer(self.optimizer))
+        if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
+            raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
+                             "gradient_memory = False allows 'sgd' only")
+
+    # -- number formats ----------------------------------------------------------------------------
+    @cached_property
+    def weight(self) -> Q:
+        """Forward and feedback weights."""
+        return Q(bits=self.weight_bits, fraction=self.weight_fraction)
+
+    @cached_property
+    def time(self) -> Q:
+        """Time before the window's end in ticks, 0 to T inclusive (unit of the real value: T)."""
+        return Q(bits=self.time_bits + 1, fraction=self.time_bits, signed=False)
+
+    @cached_property
+    def slope(self) -> Q:
+        """W_j, the sum of the fired inputs' weights; the width excludes overflow."""
+        return Q(bits=self.weight_bits + bits_for(self.max_neurons + 1), fraction=self.weight_fraction)
+
+    @cached_property
+    def level(self) -> Q:
+        """A_j = V_j(T), the sum of w a; the width excludes overflow."""
+        return Q(bits=self.weight_bits + self.time_bits + bits_for(self.max_neurons + 1),
+                 fraction=self.weight_fraction + self.time_bits)
+
+    @cached_property
+    def potential(self) -> Q:
+        """z_j = V_j(2T) = T W_j + A_j; the width excludes overflow."""
+        return Q(bits=self.level.bits + 1, fraction=self.level.fraction)
+
+    @cached_property
+    def logit(self) -> Q:
+        """Readout value that softmax and results use."""
+        return Q(bits=min(32, max(self.potential.bits - self.potential.fraction + 10, 13)), fraction=10)
+
+    @cached_property
+    def factor(self) -> Q:
+        """Clipped derivatives |ds/dI| and |ds/dW|."""
+        return Q(bits=16, fraction=12, signed=False)
+
+    @cached_property
+    def error(self) -> Q:
+        """Errors e and the backward factors g and h."""
+        return Q(bits=self.error_bits, fraction=self.error_fraction)
+
+    @cached_property
+    def error_sum(self) -> Q:
+        """Error accumulators, sums of B g; the width excludes overflow."""
+        return Q(bits=self.weight_bits + self.error_bits + bits_for(self.max_neurons + 1),
+                 fraction=self.weight_fraction + self.error_fraction)
+
+    @cached_property
+    def gradient(self) -> Q:
+        """Gradient memory (saturates, counted). With sign-momentum it holds the momentum."""
+        return Q(bits=self.gradient_bits, fraction=self.error_fraction + self.time_bits)
+
+    @property
+    def window(self) -> int:
+        """T in ticks."""
+        return 1 << self.time_bits
+
+    # -- builds ------------------------------------------------------------------------------------
+    @classmethod
+    def for_network(cls, layers: tuple[int, ...], **options) -> "CoreConfig":
+        """Smallest build that runs ``layers``; ``options`` are further parameters."""
+        lanes = options.pop("lanes", 16)
+        placed = layout(tuple(layers), lanes)
+        words = sum(p.words for p in placed)
+        return cls(
+            lanes=lanes, max_layers=len(placed), max_neurons=max(layers), max_outputs=layers[-1],
+            weight_tiles=sum(p.in_blocks * p.out_blocks for p in placed), gradient_words=words,
+            feedback_words=max(1, words - placed[0].words),
+            neuron_blocks=sum(p.out_blocks for p in placed), **options,
+        )
+
+    def misfit(self, layers: tuple[int, ...]) -> str | None:
+        """Why a network does not fit this build, or None."""
+        placed = layout(tuple(layers), self.lanes)
+        words = sum(p.words for p in placed)
+        checks = (
+            ("weight layers", len(placed), self.max_layers),
+            ("neurons in the largest layer", max(layers), self.max_neurons),
+            ("output neurons", layers[-1], self.max_outputs),
+            ("weight tiles", sum(p.in_blocks * p.out_blocks for p in placed), self.weight_tiles),
+            ("gradient words", words, self.gradient_words),
+            ("feedback words", words - placed[0].words, self.feedback_words),
+            ("neuron blocks", sum(p.out_blocks for p in placed), self.neuron_blocks),
+        )
+        for what, needed, available in checks:
+            if needed > available:
+                return f"network {'-'.join(map(str, layers))} needs {needed} {what}, this build has {available}"
+        return None
+
+    def as_dict(self) -> dict:
+        """Plain values, for JSON and TOML."""
+        return {k: str(v) if isinstance(v, Optimizer) else v for k, v in dataclasses.asdict(self).items()}
+
+    def digest(self, *facts: str) -> int:
+        """32-bit identity of this configuration together with ``facts`` (such as the register map)."""
+        text = json.dumps([self.as_dict(), *facts], sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

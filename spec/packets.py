@@ -1,0 +1,73 @@
+"""Packets on the two AXI4-Streams: 32-bit words, TLAST on a packet's last word, one result per packet.
+
+Into the accelerator (word 0 is ``kind | space << 8 | field << 16``)::
+
+    SAMPLE   0: kind, train << 8, label << 16    1: event count n    n events: index | a << 16
+    UPDATE   0: kind                             1: 0
+    WRITE    0: kind, space << 8, layer << 16    1: column           n words, one element each
+    READ     0: kind, space << 8, layer << 16    1: column
+
+Events ascend in index; ``a`` = T - t in ticks is how long before the window's end the input fires.
+
+Out of the accelerator (word 0 is ``kind | status << 8``; word 1 the packet's sequence number, counted
+from 0 at start, bad packets included)::
+
+    SAMPLE   2: prediction | label << 16    then one logit (signed) for each output neuron
+    UPDATE   2: 1 when weights were transported, else 0
+    WRITE    nothing more
+    READ     the elements, sign- or zero-extended to 32 bits; LEVEL and ERROR_SUM take two words,
+             low first, sign-extended to 64 bits
+    ERROR    nothing more; status says why the packet was dropped
+
+Spaces of WRITE and READ, with the meaning of layer l (1 to L) and column::
+
+    WEIGHT    column j of W: n_in elements w_ij             READ, WRITE
+    FEEDBACK  column j of B, layers 2 to L                  READ, WRITE
+    GRADIENT  column j of G (or momentum)                   READ, WRITE
+    RANDOM    lane generator states (layer 0, column 0)     READ, WRITE
+    SLOPE     accumulators W_j of layer l (column 0)        READ
+    LEVEL     accumulators A_j of layer l (column 0)        READ
+    SPIKES    layer l's a | fired << 15, last sample; layer 0: the inputs (column 0)   READ
+    ERROR_SUM error accumulators of hidden layer l, 1 to L - 1 (column 0)   READ
+    OUTPUT_ERROR  output errors eps_k (layer 0, column 0)   READ
+
+A build without gradient memory has no GRADIENT space.
+"""
+
+from enum import IntEnum
+
+__all__ = ["FIRED_BIT", "Kind", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES", "header"]
+
+
+class Kind(IntEnum):
+    """Packet kinds; a result has the kind of its packet, or ERROR."""
+
+    SAMPLE = 1
+    UPDATE = 2
+    WRITE = 3
+    READ = 4
+    ERROR = 15
+
+
+class Space(IntEnum):
+    """Memories that WRITE and READ reach."""
+
+    WEIGHT = 0
+    FEEDBACK = 1
+    GRADIENT = 2
+    RANDOM = 3
+    SLOPE = 4
+    LEVEL = 5
+    SPIKES = 6
+    ERROR_SUM = 7
+    OUTPUT_ERROR = 8
+
+
+WRITABLE_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT, Space.RANDOM)
+TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM)
+FIRED_BIT = 15
+
+
+def header(kind: Kind, middle: int = 0, field: int = 0) -> int:
+    """Word 0 of a packet: ``middle`` is train or space, ``field`` label or layer."""
+    return int(kind) | middle << 8 | field << 16

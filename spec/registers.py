@@ -1,0 +1,138 @@
+"""The register map: one description for RTL, driver, documentation and JSON. 32-bit registers, byte addresses."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .config import CoreConfig
+
+__all__ = ["Access", "Field", "Register", "Control", "Interrupt", "core_digest", "counters", "register_map", "VERSION"]
+
+VERSION = 1
+
+
+class Access(StrEnum):
+    """READ_ONLY: set by the core. CONFIG: written by the host while stopped (else error BUSY).
+    ALWAYS: written by the host at any time. COMMAND: writing ones acts, reads as zero."""
+
+    READ_ONLY = "ro"
+    CONFIG = "config"
+    ALWAYS = "rw"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Bits ``low`` to ``low + bits - 1`` of a register."""
+
+    name: str
+    low: int
+    bits: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """One register. A 64-bit counter is a pair NAME (low half) and NAME_HI."""
+
+    name: str
+    address: int
+    access: Access
+    text: str
+    fields: tuple[Field, ...] = ()
+    reset: int = 0
+    bits: int = 32
+
+
+class Control:
+    """Bit positions of CONTROL."""
+
+    START, STOP, CLEAR_ERROR, CLEAR_COUNTERS = range(4)
+
+
+class Interrupt:
+    """Bit positions of INTERRUPT_ENABLE and INTERRUPT_STATUS."""
+
+    BATCH, ERROR = range(2)
+
+
+def counters(config: CoreConfig) -> list[tuple[str, str]]:
+    """Names and meanings of the 64-bit event counters, in address order."""
+    named = [
+        ("TOTAL_CYCLES", "cycles in which work was in flight (from a sample's forward start, an update or a memory access)"),
+        ("FORWARD_CYCLES", "cycles the forward engine worked, waiting excluded"),
+        ("READOUT_CYCLES", "cycles the readout computed output errors, waiting excluded"),
+        ("BACKWARD_CYCLES", "cycles the backward engine worked"),
+        ("UPDATE_CYCLES", "cycles of weight updates"),
+        ("TRANSPORT_CYCLES", "cycles of weight transport"),
+        ("SAMPLES_TRAINED", "training samples"),
+        ("SAMPLES_INFERRED", "inference samples"),
+        ("UPDATES", "weight updates"),
+        ("TRANSPORTS", "updates after which weights were transported"),
+        ("WEIGHTS_TRANSPORTED", "weights copied into the feedback memory"),
+        ("LEVEL_CLIPS", "active neurons whose |ds/dI| was clipped (training samples)"),
+        ("SLOPE_CLIPS", "active neurons whose |ds/dW| was clipped (training samples)"),
+        ("ERROR_SATURATIONS", "values e, g or h that saturated"),
+        ("GRADIENT_SATURATIONS", "gradient accumulations that saturated"),
+        ("WEIGHT_SATURATIONS", "weight updates that saturated"),
+        ("PACKETS_DROPPED", "packets dropped as bad"),
+    ]
+    named += [(f"EVENTS_{l}", f"spikes of layer {l} {'(input events)' if l == 0 else ''}".strip() + ", all samples")
+              for l in range(config.max_layers)]
+    named += [(f"ACTIVE_{l}", f"active neurons of weight layer {l} walked by the backward engine (output layer included)")
+              for l in range(1, config.max_layers + 1)]
+    return named
+
+
+COUNTER_BASE = 0x200
+
+
+def register_map(config: CoreConfig) -> list[Register]:
+    """All registers of a build, in address order."""
+    ro, cfg, always, command = Access.READ_ONLY, Access.CONFIG, Access.ALWAYS, Access.COMMAND
+    out = [
+        Register(name="DIGEST", address=0x000, access=ro, text="identity of build and register map"),
+        Register(name="VERSION", address=0x004, access=ro, text="register map version", reset=VERSION),
+        Register(name="CONTROL", address=0x008, access=command, text="commands", fields=(
+            Field(name="START", low=Control.START, bits=1, text="latch and check the network description, accept packets"),
+            Field(name="STOP", low=Control.STOP, bits=1, text="finish the work in flight, then stop"),
+            Field(name="CLEAR_ERROR", low=Control.CLEAR_ERROR, bits=1, text="clear the sticky error code"),
+            Field(name="CLEAR_COUNTERS", low=Control.CLEAR_COUNTERS, bits=1, text="zero all counters"))),
+        Register(name="STATUS", address=0x00C, access=ro, text="state", fields=(
+            Field(name="RUNNING", low=0, bits=1, text="a network is started"),
+            Field(name="IDLE", low=1, bits=1, text="no packet and no work in flight"),
+            Field(name="ERROR", low=8, bits=8, text="first error since the last CLEAR_ERROR"))),
+        Register(name="INTERRUPT_ENABLE", address=0x010, access=always, bits=2, text="interrupts that drive the irq pin",
+                 fields=(Field(name="BATCH", low=Interrupt.BATCH, bits=1, text="an update finished"),
+                         Field(name="ERROR", low=Interrupt.ERROR, bits=1, text="an error was recorded"))),
+        Register(name="INTERRUPT_STATUS", address=0x014, access=command, bits=2,
+                 text="pending interrupts; unlike other commands it reads back, and writing ones clears",
+                 fields=(Field(name="BATCH", low=Interrupt.BATCH, bits=1, text="an update finished"),
+                         Field(name="ERROR", low=Interrupt.ERROR, bits=1, text="an error was recorded"))),
+        Register(name="SEQUENCE", address=0x018, access=ro, text="packets received since start"),
+        Register(name="LAYERS", address=0x020, access=cfg, bits=4, text="number of weight layers L"),
+        Register(name="READOUT", address=0x024, access=cfg, bits=1, text="0: potential at the window's end, 1: negated spike times"),
+        Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
+        Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12"),
+        Register(name="INTERVAL", address=0x030, access=cfg, reset=1, text="transport interval Phi in updates; 1 is BP, 0 never"),
+        Register(name="INTERVAL_START", address=0x034, access=cfg, text="updates since the last transport, loaded at start"),
+        Register(name="INTERVAL_POSITION", address=0x038, access=ro, text="updates since the last transport"),
+    ]
+    for l in range(config.max_layers + 1):
+        out.append(Register(name=f"SIZE_{l}", address=0x040 + 4 * l, access=cfg, bits=16, text=f"neurons of layer {l}"))
+    for l in range(1, config.max_layers + 1):
+        out.append(Register(name=f"RATE_{l}", address=0x080 + 4 * l, access=cfg, bits=13, text=f"learning rate of weight layer {l}",
+                            fields=(Field(name="MANTISSA", low=0, bits=8, text="multiplier m"),
+                                    Field(name="SHIFT", low=8, bits=5, text="right shift s; docs/numerics.md gives the scale"))))
+    for l in range(1, config.max_layers + 1):
+        out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=16, text=f"weight decay of weight layer {l}: multiplier d"))
+    for n, (name, text) in enumerate(counters(config)):
+        out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
+        out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))
+    return out
+
+
+def core_digest(config: CoreConfig) -> int:
+    """The value of DIGEST: configuration and register map together."""
+    facts = [[r.name, r.address, str(r.access), r.bits] for r in register_map(config)]
+    return config.digest(json.dumps(facts), str(VERSION))
