@@ -8,11 +8,13 @@ from ..spec.errors import ErrorCode
 from ..spec.formats import Q
 from ..spec.packets import Kind, Space
 
-__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout",
-           "SLOTS", "shape_of", "spike_layout"]
+__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
+           "SLOT_BITS", "block_count_bits", "gradient_layout", "shape_of", "spike_layout", "weight_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
+
+SLOT_BITS = bits_for(SLOTS)
 
 
 def shape_of(q: Q) -> Shape:
@@ -47,7 +49,7 @@ class NetworkLayout(data.StructLayout):
         super().__init__({
             "layers": 4,
             "size": data.ArrayLayout(16, n + 1),
-            "blocks": data.ArrayLayout(bits_for(-(-config.max_neurons // config.lanes) + 1), n + 1),
+            "blocks": data.ArrayLayout(block_count_bits(config), n + 1),
             "tile_base": data.ArrayLayout(bits_for(config.weight_tiles), n),
             "column_base": data.ArrayLayout(bits_for(config.gradient_words), n),
             "block_base": data.ArrayLayout(bits_for(config.neuron_blocks), n),
@@ -92,6 +94,21 @@ class ResultLayout(data.StructLayout):
 
     def __init__(self):
         super().__init__({"data": 32, "last": 1})
+
+
+def block_count_bits(config: CoreConfig) -> int:
+    """Bits of a number of blocks in one layer."""
+    return bits_for(-(-config.max_neurons // config.lanes) + 1)
+
+
+def weight_layout(config: CoreConfig) -> data.ArrayLayout:
+    """P forward or feedback weights."""
+    return data.ArrayLayout(shape_of(config.weight), config.lanes)
+
+
+def gradient_layout(config: CoreConfig) -> data.ArrayLayout:
+    """P gradients."""
+    return data.ArrayLayout(shape_of(config.gradient), config.lanes)
 
 
 def spike_layout(config: CoreConfig) -> data.ArrayLayout:

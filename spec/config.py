@@ -140,8 +140,10 @@ class CoreConfig:
 
     @cached_property
     def gradient(self) -> Q:
-        """Gradient memory (saturates, counted). With sign-momentum it holds the momentum."""
-        return Q(bits=self.gradient_bits, fraction=self.error_fraction + self.time_bits)
+        """Gradient memory (saturates, counted). With sign-momentum it holds the momentum. Without a gradient
+        memory: one sample's contribution, wide enough for all."""
+        bits = self.gradient_bits if self.gradient_memory else self.error_bits + self.time_bits + 2
+        return Q(bits=bits, fraction=self.error_fraction + self.time_bits)
 
     @property
     def window(self) -> int:

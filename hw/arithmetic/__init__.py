@@ -1,0 +1,1 @@
+"""Stateless or purely pipelined rules: rounding, reciprocal, lane rotation, random lanes."""

@@ -1,0 +1,1 @@
+"""Backward pass over active neurons."""

@@ -1,0 +1,1 @@
+"""Sequencing: network table, packets in order, column walks, counters."""

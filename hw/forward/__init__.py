@@ -1,0 +1,1 @@
+"""Forward pass: events to accumulators, firing rule, spikes, tape and active list."""

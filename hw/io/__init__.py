@@ -1,0 +1,1 @@
+"""AXI ports: registers, packets in, results out, memory access."""

@@ -1,0 +1,1 @@
+"""Block memories: plain, transposable, packet queue."""

@@ -1,0 +1,1 @@
+"""Weight transport from the forward to the feedback memory."""

@@ -1,0 +1,1 @@
+"""Weight update: optimizers and their unit."""

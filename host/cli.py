@@ -1,0 +1,57 @@
+"""The command ``coldspike``: an expected failure is one line and an exit code, never a traceback."""
+
+import os
+import sys
+
+import typer
+
+from .command_bench import bench
+from .command_generate import generate
+from .command_info import info
+from .command_train import train
+from .command_verify import verify
+from .problems import Interrupted, OptionError, Problem
+
+__all__ = ["app", "main"]
+
+TRACEBACK_VARIABLE = "COLDSPIKE_TRACEBACK"
+
+# typer brings click under different names from release to release; the class is the same.
+ClickException = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(name="coldspike", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="Train spiking neural networks on an accelerator, simulated cycle by cycle from its RTL.")
+for command in (train, verify, generate, info, bench):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command line; returns its exit code.
+
+    0: done. 1: failed, or values compared were not equal. 2: an option is wrong. 128 + signal: stopped on request.
+    With COLDSPIKE_TRACEBACK set, a failure shows where it came from.
+    """
+    try:
+        return app(args=arguments, prog_name="coldspike", standalone_mode=False) or 0
+    except Interrupted as stop:
+        complain(stop)
+        return 128 + stop.signal
+    except Problem as problem:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        complain(problem)
+        return 2 if isinstance(problem, OptionError) else 1
+    except ClickException as problem:
+        if problem.format_message():
+            complain(problem.format_message())
+        return problem.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return 130
+    except typer.Exit as done:
+        return done.exit_code
+
+
+def complain(text) -> None:
+    """Prints one line to standard error."""
+    print("coldspike: " + " ".join(str(text).split()), file=sys.stderr)

@@ -1,0 +1,38 @@
+"""``coldspike generate``: synthesizable Verilog and its description."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..spec.config import Optimizer
+from .builds import build, layer_sizes
+from .files import write_whole
+from .problems import OptionError
+
+__all__ = ["generate"]
+
+
+def generate(
+    layers: Annotated[str, typer.Option(help="largest network of the build")] = "784-256-10",
+    lanes: Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")] = 32,
+    optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = "sgd",
+    gradient_memory: Annotated[bool, typer.Option(help="off: update after every sample")] = True,
+    weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
+    out: Annotated[Path, typer.Option(help="folder for coldspike.v and coldspike.json")] = Path("build"),
+) -> None:
+    """Write the accelerator as Verilog, with a JSON description: configuration, register map, digest."""
+    if optimizer not in set(Optimizer):
+        raise OptionError(f"--optimizer {optimizer!r} is unknown; choose one of: {', '.join(Optimizer)}")
+    config = build(layer_sizes(layers), lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
+                   weight_fraction=weight_fraction)
+    from ..hw import verilog  # Amaranth is needed only here
+
+    text, facts = verilog.generate(config), verilog.description(config)
+    try:
+        write_whole(out / "coldspike.v", text)
+        write_whole(out / "coldspike.json", json.dumps(facts, indent=2) + "\n")
+    except OSError as error:
+        raise OptionError(f"--out {out}: cannot be written ({error.strerror})") from error
+    print(f"{out / 'coldspike.v'}: {len(text.splitlines()):,} lines; {out / 'coldspike.json'}: its description")

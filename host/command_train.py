@@ -1,0 +1,119 @@
+"""``coldspike train``: a network learns on an accelerator."""
+
+import inspect
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
+from .data import load
+from .devices import open_device
+from .display import TrainingDisplay, summary_table
+from .driver import Accelerator
+from .options import DATA_DEFAULTS, TrainOptions, resolve, resume
+from .plots import plot_run
+from .problems import CheckpointError, OptionError
+from .report import SUMMARY_NAME
+from .signals import stop_requests
+from .trainer import Trainer
+
+__all__ = ["train"]
+
+RUNS = Path("runs")
+
+
+def train(config: Path | None, out: Path | None, resume_from: Path | None, as_json: bool, **given) -> None:
+    """Train a network on the simulated accelerator (or another device) and record the run in a folder.
+
+    An option on the command line is preferred to the file, the file to the default. Ctrl-C saves a checkpoint.
+    """
+    checkpoint: Checkpoint | None = None
+    if resume_from:
+        checkpoint = load_checkpoint(resume_from)
+        options = resume(checkpoint.facts["options"], given, config)
+        if out and out.resolve() != resume_from.resolve():
+            raise OptionError(f"--out {out}: a run continues in its own folder, {resume_from}; leave --out out")
+        folder = resume_from
+    else:
+        options = resolve(given, config)
+        folder = out or free_folder(options)
+        for name in (CHECKPOINT_NAME, SUMMARY_NAME):
+            if (folder / name).exists():
+                raise OptionError(f"--out {folder}: holds a run already; continue it with --resume {folder}, "
+                                  "or choose another folder")
+    core = options.core_config()
+    if checkpoint and checkpoint.facts["core"] != core.as_dict():
+        raise CheckpointError(f"{folder / CHECKPOINT_NAME} belongs to another build: its release configured the "
+                              "accelerator differently; continue with that release, or train again")
+    screen = Console(stderr=True)
+    summary, rows = run(options, folder, checkpoint, screen)
+    for line in summary["warnings"]:
+        screen.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
+    if options.plot:
+        title = f"{options.data}, {'-'.join(map(str, options.layers))}, {options.feedback}, {options.device} device"
+        plot_run(folder, rows, title)
+    if as_json:
+        print(json.dumps(summary, indent=2))
+    else:
+        Console().print(summary_table(summary))
+        print(f"{folder}: summary.json, metrics.csv, config.toml, {CHECKPOINT_NAME}")
+
+
+def run(options: TrainOptions, folder: Path, checkpoint: Checkpoint | None, screen: Console) -> tuple[dict, list[dict]]:
+    """Trains; returns the summary and the rows of metrics.csv."""
+    core = options.core_config()
+    data = load(options.data, core.time_bits, options.samples, options.test_samples)
+    data.check(options.layers)
+    with screen.status(f"preparing the {options.device} device") as status:
+        device = open_device(options.device, core, status=status.update)
+    try:
+        with stop_requests() as request, TrainingDisplay(screen) as display:
+            trainer = Trainer(Accelerator(device), data, options, folder, checkpoint=checkpoint,
+                              watch=display.batch, finished=display.epoch, request=request)
+            return trainer.run(), trainer.state.rows
+    finally:
+        device.close()
+
+
+def free_folder(options: TrainOptions) -> Path:
+    """The first of runs/DATA-FEEDBACK-1, -2, ... that does not exist."""
+    number = 1
+    while (folder := RUNS / f"{options.data}-{options.feedback}-{number}").exists():
+        number += 1
+    return folder
+
+
+def default_text(name: str, default) -> str:
+    """How the help shows an option's default: one value, or one for each data set."""
+    if default is not None:
+        return str(default).lower() if isinstance(default, bool) else str(default)
+    values = {data: defaults.get(name) for data, defaults in DATA_DEFAULTS.items()}
+    shown = {data: "-".join(map(str, v)) if name == "layers" else v[0] if isinstance(v, tuple) else v
+             for data, v in values.items() if v is not None}
+    return ", ".join(f"{data}: {value}" for data, value in shown.items())
+
+
+def signature() -> inspect.Signature:
+    """The command's parameters: those of this file, then every field of ``TrainOptions``, absent unless given."""
+    def parameter(name: str, kind: type, default, *names: str, **details) -> inspect.Parameter:
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default,
+                                 annotation=Annotated[kind, typer.Option(*names, **details)])
+
+    own = [
+        parameter("config", Path | None, None, help="TOML file with options by these names"),
+        parameter("out", Path | None, None, help="folder for the run", show_default="runs/DATA-FEEDBACK-NUMBER"),
+        parameter("resume_from", Path | None, None, "--resume", metavar="DIR", help="continue the run in this folder"),
+        parameter("as_json", bool, False, "--json", help="print the summary as JSON"),
+    ]
+    for f in fields(TrainOptions):
+        text = f.metadata["help"] + (f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else "")
+        own.append(parameter(f.name, f.metadata["kind"] | None, None, help=text,
+                             show_default=default_text(f.name, f.default) or False))
+    return inspect.Signature(own)
+
+
+train.__signature__ = signature()

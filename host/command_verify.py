@@ -1,0 +1,100 @@
+"""``coldspike verify``: simulated RTL against the exact golden model, every state after every batch."""
+
+import json
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..spec.config import Optimizer
+from .builds import build, layer_sizes
+from .devices import open_device
+from .measures import cycles
+from .options import FEEDBACKS, READOUTS
+from .problems import OptionError
+from .stimuli import random_settings
+from .verify import Verification
+
+__all__ = ["verify"]
+
+
+
+def verify(
+    layers: Annotated[str, typer.Option(help="neurons of each layer, inputs first")] = "37-19-5",
+    feedback: Annotated[str, typer.Option(help="bp or fbp")] = "fbp",
+    interval: Annotated[int, typer.Option(help="updates between weight transports (fbp); 0: never")] = 3,
+    lanes: Annotated[int, typer.Option(help="lanes of the build, a power of two")] = 4,
+    batches: Annotated[int, typer.Option(min=1, help="batches to run and compare")] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, help="training samples of a batch")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="seed of weights, rates and samples")] = 7,
+    stall: Annotated[float, typer.Option(help="probability that a channel is held back for a cycle")] = 0.0,
+    readout: Annotated[str, typer.Option(help="potential or spike-time")] = "potential",
+    optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = "sgd",
+    gradient_memory: Annotated[bool, typer.Option(help="off: update after every sample")] = True,
+    weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
+    gradient_bits: Annotated[int, typer.Option(help="bits of the gradient memory, 8 to 32")] = 32,
+    time_bits: Annotated[int, typer.Option(help="a window has 2**this ticks")] = 8,
+    corrupt: Annotated[bool, typer.Option("--corrupt", help="flip one bit of what is compared: must fail")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+) -> int:
+    """Run random data through the simulated RTL and the exact golden model and compare every state.
+
+    Exit code 0 only if all values are equal, cycle counts of every phase included.
+    """
+    for name, value, choices in (("feedback", feedback, FEEDBACKS), ("readout", readout, READOUTS),
+                                 ("optimizer", optimizer, [str(o) for o in Optimizer])):
+        if value not in choices:
+            raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
+    if gradient_bits > 32:
+        raise OptionError(f"--gradient-bits {gradient_bits}: a READ packet carries 32 bits; at most 32 can be compared")
+    sizes = layer_sizes(layers)
+    config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
+                   weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits)
+    settings = random_settings(np.random.default_rng([seed, 2]), config, sizes, batch_size=batch_size,
+                               readout=READOUTS[readout], interval=1 if feedback == "bp" else interval)
+    settings.registers(config)  # refuses by name, before anything is built
+    screen = Console(stderr=True)
+    with screen.status("preparing the simulated device") as status:
+        simulated = open_device("simulated", config, stall=stall, stall_seed=seed, status=status.update)
+        try:
+            check = Verification(open_device("golden", config), simulated, settings, seed=seed,
+                                 total_cycles=not stall, corrupt=corrupt)
+            check.run(batches, batch_size, lambda done: status.update(f"compared {done} of {batches} batches"))
+            phases = cycles(check.sides[1].counters())
+        finally:
+            simulated.close()
+    if as_json:
+        print(json.dumps(as_dict(check, layers, batches, phases), indent=2))
+    else:
+        report(check, phases)
+    return 1 if check.mismatches else 0
+
+
+def as_dict(check: Verification, layers: str, batches: int, phases: dict[str, int]) -> dict:
+    """The result as plain values."""
+    return {
+        "layers": layers, "batches": batches, "values": check.values, "mismatches": check.mismatches,
+        "equal": not check.mismatches, "corrupted": check.corrupted, "cycles": phases,
+        "states": {kind: vars(tally) for kind, tally in check.tallies.items()},
+    }
+
+
+def report(check: Verification, phases: dict[str, int]) -> None:
+    """Prints the result for people."""
+    console = Console()
+    table = Table("state", "values compared", "mismatches")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for kind, tally in check.tallies.items():
+        table.add_row(kind, f"{tally.values:,}", f"[red]{tally.mismatches:,}[/]" if tally.mismatches else "0")
+    console.print(table)
+    print("simulated cycles: " + ", ".join(f"{phase} {count:,}" for phase, count in phases.items()))
+    if check.corrupted:
+        print(f"corrupted on purpose: {check.corrupted}")
+    for kind, tally in check.tallies.items():
+        if tally.first:
+            print(f"first mismatch in {kind}: {tally.first}")
+    verdict = f"{check.mismatches:,} of {check.values:,} values differ" if check.mismatches else "all equal"
+    print(f"{check.values:,} values compared: {verdict}")

@@ -1,0 +1,126 @@
+"""Data sets as spike times: digits (embedded in scikit-learn) and Fashion-MNIST."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .download import fetch
+from .encode import encode
+from .idx import read_idx
+from .problems import DataError, OptionError
+
+__all__ = ["DATA_SETS", "DataSet", "Split", "load"]
+
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnist
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+DIGITS_TEST = 360  # of 1,797: every fifth image, as its users usually split it
+DIGITS_SEED = 2    # the split is a fact of the data set here, not of a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Samples of one kind.
+
+    Members
+    -------
+    times : (samples, inputs) uint16, ticks before the window's end; 0 is silent.
+    labels : (samples,) int64.
+    """
+
+    times: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int | None, what: str) -> "Split":
+        """The first ``count`` samples (None: all). Raises OptionError where there are fewer."""
+        if count is None:
+            return self
+        if not 1 <= count <= len(self):
+            raise OptionError(f"{what} = {count}: this data set has 1 to {len(self)}")
+        return Split(times=self.times[:count], labels=self.labels[:count])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A classification task.
+
+    Members
+    -------
+    name : as on the command line.
+    inputs, classes : neurons that a network for it has at both ends.
+    train, test : the samples.
+    """
+
+    name: str
+    inputs: int
+    classes: int
+    train: Split
+    test: Split
+
+    def check(self, layers: tuple[int, ...]) -> None:
+        """Raises OptionError unless a network with ``layers`` has this data set's inputs and classes."""
+        if (layers[0], layers[-1]) != (self.inputs, self.classes):
+            text = "-".join(map(str, layers))
+            raise OptionError(f"layers {text}: {self.name} needs {self.inputs} inputs and {self.classes} outputs, "
+                              f"such as {self.inputs}-128-{self.classes}")
+
+
+def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None) -> DataSet:
+    """The data set ``name``, encoded for windows of 2**time_bits ticks; the first samples of each split if so asked.
+
+    Raises
+    ------
+    OptionError : no such data set, or not that many samples.
+    DataError : its files are missing or damaged.
+    """
+    if name not in DATA_SETS:
+        raise OptionError(f"data set {name!r} is unknown; choose one of: {', '.join(DATA_SETS)}")
+    data = DATA_SETS[name](time_bits)
+    return DataSet(name=name, inputs=data.inputs, classes=data.classes, train=data.train.first(samples, "samples"),
+                   test=data.test.first(test_samples, "test samples"))
+
+
+def encode_levels(levels: np.ndarray, maximum: int, time_bits: int) -> np.ndarray:
+    """``encode(levels / maximum)`` for integer levels, by a table: images without a float copy of them."""
+    table = encode(np.arange(maximum + 1)[None] / maximum, time_bits)[0]
+    return table[levels.reshape(len(levels), -1)]
+
+
+def digits(time_bits: int) -> DataSet:
+    """1,437 + 360 handwritten digits of 8x8 pixels with 17 levels; the test set has each class's share."""
+    from sklearn.datasets import load_digits  # takes a second to import: only when used
+
+    images, labels = load_digits(return_X_y=True)
+    order = np.random.RandomState(DIGITS_SEED).permutation(len(labels))
+    # Stratified without a library's version in it: order by class, then every fifth image (rounded to the count).
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    chosen = np.zeros(len(labels), bool)
+    chosen[by_class[np.arange(DIGITS_TEST) * len(labels) // DIGITS_TEST]] = True
+    times, labels = encode_levels(images.astype(np.uint8), 16, time_bits), labels.astype(np.int64)
+    train, test = order[~chosen[order]], order[chosen[order]]
+    return DataSet(name="digits", inputs=64, classes=10, train=Split(times=times[train], labels=labels[train]),
+                   test=Split(times=times[test], labels=labels[test]))
+
+
+def fashion_mnist(time_bits: int) -> DataSet:
+    """60,000 + 10,000 images of clothing, 28x28 pixels with 256 levels, in the publisher's order."""
+    arrays = {name: read_idx(fetch(f"fashion-mnist/{name}", FASHION_URL + name, checksum))
+              for name, checksum in FASHION_FILES.items()}
+    splits = {}
+    for part in ("train", "t10k"):
+        images, labels = arrays[f"{part}-images-idx3-ubyte.gz"], arrays[f"{part}-labels-idx1-ubyte.gz"]
+        if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or (labels.size and labels.max() > 9):
+            raise DataError(f"fashion-mnist: images of shape {images.shape} and labels of shape {labels.shape} do not "
+                            "belong together; fetch the files again from their publisher")
+        splits[part] = Split(times=encode_levels(images, 255, time_bits), labels=labels.astype(np.int64))
+    return DataSet(name="fashion-mnist", inputs=784, classes=10, train=splits["train"], test=splits["t10k"])
+
+
+DATA_SETS = {"digits": digits, "fashion-mnist": fashion_mnist}

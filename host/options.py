@@ -1,0 +1,185 @@
+"""Options of a training run: one description that the command line, the TOML file and the run's record share."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import tomli_w
+
+from ..spec.config import CoreConfig, Optimizer
+from ..spec.network import Readout
+from .builds import build, layer_sizes
+from .data import DATA_SETS
+from .devices import DEVICES
+from .problems import OptionError
+from .settings import NetworkSettings
+
+__all__ = ["READOUTS", "TrainOptions", "resolve", "resume"]
+
+READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
+FEEDBACKS = ("bp", "fbp")
+FREE_ON_RESUME = ("epochs", "device", "checkpoint_seconds", "plot")  # what does not change the numbers of an epoch
+
+# Settings found by trials on the golden device; docs/results.md tells what they reach.
+DATA_DEFAULTS: dict[str, dict] = {
+    "digits": {"layers": (64, 64, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "lanes": 16},
+    "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9,
+                      "lanes": 32},
+}
+FBP_INTERVAL = 100
+
+
+def option(text: str, kind: type, default=None, choices: tuple[str, ...] = ()):
+    """A field of ``TrainOptions``: its help text, the type of its value on the command line, allowed words."""
+    return field(default=default, metadata={"help": text, "kind": kind, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of ``coldspike train`` after defaults were filled in; each field's help text says what it means.
+
+    Raises OptionError for a value that cannot run, by name.
+    """
+
+    data: str = option("data set", str, "digits", tuple(DATA_SETS))
+    layers: tuple[int, ...] = option("neurons of each layer, inputs first, such as 784-256-10", str)
+    device: str = option("where the network trains", str, "simulated", DEVICES)
+    feedback: str = option("feedback weights follow every update (bp) or stay frozen between transports (fbp)",
+                           str, "fbp", FEEDBACKS)
+    interval: int = option("updates from one weight transport to the next (fbp)", int)
+    epochs: int = option("passes over the training samples", int)
+    batch_size: int = option("samples of one weight update", int)
+    lr: tuple[float, ...] = option("learning rate; a comma-separated list gives one for each weight layer", str)
+    lr_decay: float = option("factor of the learning rate after each epoch", float)
+    weight_decay: float = option("decoupled decay: each update shrinks weights by lr times this", float, 0.0)
+    optimizer: str = option("update rule", str, str(Optimizer.SIGN_MOMENTUM), tuple(map(str, Optimizer)))
+    readout: str = option("what the output layer reports", str, "potential", tuple(READOUTS))
+    clip: float = option("bound of the derivatives of a spike time", float, 1.0)
+    samples: int | None = option("training samples; all of the data set's unless given", int)
+    test_samples: int | None = option("test samples; all of the data set's unless given", int)
+    lanes: int = option("multiply-accumulate lanes of the build, a power of two", int)
+    weight_fraction: int = option("fractional bits of the 16-bit weights", int, 12)
+    gradient_memory: bool = option("sum gradients over a batch; off: update after every sample", bool, True)
+    seed: int = option("seed of initial weights, data order and rounding", int, 1)
+    checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
+    plot: bool = option("draw curve.png and curve.svg (needs matplotlib)", bool, True)
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, choices = getattr(self, f.name), f.metadata["choices"]
+            if choices and value not in choices:
+                raise OptionError(f"{flag(f.name)} {value!r} is unknown; choose one of: {', '.join(choices)}")
+        least = {"epochs": 1, "batch_size": 1, "interval": 1, "seed": 0, "checkpoint_seconds": 0}
+        for name, low in least.items():
+            if not getattr(self, name) >= low:
+                raise OptionError(f"{flag(name)} {getattr(self, name)}: at least {low} is needed")
+        if not 0 < self.lr_decay <= 1:
+            raise OptionError(f"--lr-decay {self.lr_decay}: a factor above 0 and up to 1 is needed")
+        if self.feedback == "bp" and self.interval != 1:
+            raise OptionError(f"--feedback bp transports after every update: leave out --interval {self.interval}, "
+                              "or choose --feedback fbp")
+        if self.seed >= 1 << 32:
+            raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
+
+    def core_config(self) -> CoreConfig:
+        """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
+        config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer),
+                     weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory)
+        for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours
+            self.settings(epoch).registers(config)
+        return config
+
+    def learning_rates(self, epoch: int) -> tuple[float, ...]:
+        """Learning rates of an epoch, counted from 0."""
+        return tuple(rate * self.lr_decay**epoch for rate in self.lr)
+
+    def settings(self, epoch: int, interval_start: int = 0) -> NetworkSettings:
+        """What the accelerator runs in an epoch (counted from 0), ``interval_start`` updates after a transport."""
+        return NetworkSettings(layers=self.layers, learning_rates=self.learning_rates(epoch), clip=self.clip,
+                               weight_decays=(self.weight_decay,), batch_size=self.batch_size,
+                               readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start)
+
+    def plain(self) -> dict:
+        """Values by name as JSON and TOML can hold them, spelled as on the command line; None is left out."""
+        out = {f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self)}
+        out["layers"] = "-".join(map(str, self.layers))
+        out["lr"] = list(self.lr) if len(self.lr) > 1 else self.lr[0]
+        return {name: value for name, value in out.items() if value is not None}
+
+    def toml(self) -> str:
+        """Text of a file that ``--config`` reads back."""
+        return tomli_w.dumps(self.plain())
+
+
+def flag(name: str) -> str:
+    """An option's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def convert(f: dataclasses.Field, value, source: str):
+    """An option's value from the command line or a file. Raises OptionError that names it."""
+    kind = f.metadata["kind"]
+    if f.name == "layers":
+        return layer_sizes(value if isinstance(value, str) else "-".join(map(str, value)))
+    if f.name == "lr":
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        try:
+            return tuple(float(part) for part in parts)
+        except (TypeError, ValueError):
+            raise OptionError(f"{source}: {flag(f.name)} {value!r}: write numbers joined by commas") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise OptionError(f"{source}: {flag(f.name)} {value!r}: a value of type {kind.__name__} is needed")
+    return value
+
+
+def read_file(path: Path) -> dict:
+    """Options of a TOML file, by name. Raises OptionError for what is not TOML or no option."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path} is not TOML: {error}") from error
+    known = {f.name: f for f in fields(TrainOptions)}
+    out = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise OptionError(f"{path}: {key!r} is no option; known are: {', '.join(sorted(known)).replace('_', '-')}")
+        out[name] = convert(known[name], value, str(path))
+    return out
+
+
+def explicit(given: dict, file: Path | None) -> dict:
+    """Options that the user named: those of ``given`` that are not None, over those of ``file``."""
+    known = {f.name: f for f in fields(TrainOptions)}
+    chosen = read_file(file) if file else {}
+    return chosen | {n: convert(known[n], value, "command line") for n, value in given.items() if value is not None}
+
+
+def resolve(given: dict, file: Path | None = None) -> TrainOptions:
+    """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults."""
+    chosen = explicit(given, file)
+    defaults = dict(DATA_DEFAULTS.get(chosen.get("data"), DATA_DEFAULTS["digits"]))
+    defaults["interval"] = 1 if chosen.get("feedback") == "bp" else FBP_INTERVAL
+    return TrainOptions(**defaults | chosen)
+
+
+def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:
+    """Options of a run that continues: ``stored`` is what ``TrainOptions.plain`` recorded when it began.
+
+    Raises OptionError, by name, for an option whose change would make it another run.
+    """
+    known = {f.name.replace("_", "-"): f for f in fields(TrainOptions)}
+    options = TrainOptions(**{known[n].name: convert(known[n], value, "checkpoint") for n, value in stored.items()})
+    chosen = explicit(given, file)
+    for name, value in chosen.items():
+        if name not in FREE_ON_RESUME and value != getattr(options, name):
+            plain = dataclasses.replace(options, **{name: value}).plain().get(name.replace("_", "-"))
+            was = options.plain().get(name.replace("_", "-"), "not given")
+            raise OptionError(f"{flag(name)} {plain}: this run began with {was}; leave the option out, "
+                              "or start a new run without --resume")
+    return dataclasses.replace(options, **chosen)

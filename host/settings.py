@@ -1,0 +1,75 @@
+"""The network that an accelerator runs, and the values of its configuration registers."""
+
+from dataclasses import dataclass
+
+from ..spec.config import CoreConfig
+from ..spec.network import Readout
+from .problems import OptionError
+from .rates import Rate, quantize_rate
+
+__all__ = ["NetworkSettings"]
+
+CLIP_FRACTION, CLIP_MAX = 12, 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Everything that is set while the accelerator is stopped.
+
+    Parameters
+    ----------
+    layers : neurons of each layer, inputs first.
+    learning_rates : one for every weight layer, or one for all; of the batch mean (SGD) or of the sign.
+    weight_decays : decoupled decay, one for every weight layer, or one for all; each update multiplies the weights
+        by ``1 - learning_rate * weight_decay``.
+    batch_size : samples that an update is the mean of (SGD).
+    readout : what the output layer reports.
+    clip : bound of both derivatives, 0 to 15.99.
+    interval : transport interval Phi in updates; 1 is BP, 0 never transports.
+    interval_start : updates since the last transport.
+    """
+
+    layers: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+    weight_decays: tuple[float, ...] = (0.0,)
+    batch_size: int = 1
+    readout: Readout = Readout.POTENTIAL
+    clip: float = 1.0
+    interval: int = 1
+    interval_start: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Number of weight layers L."""
+        return len(self.layers) - 1
+
+    def rates(self, config: CoreConfig) -> list[Rate]:
+        """Rate of each weight layer. Raises OptionError for rates that the build cannot apply."""
+        spread = []
+        for what, given in (("learning rates", self.learning_rates), ("weight decays", self.weight_decays)):
+            if len(given) not in (1, self.depth):
+                raise OptionError(f"{len(given)} {what} for {self.depth} weight layers: give one, or one for each")
+            spread.append(given * self.depth if len(given) == 1 else given)
+        return [quantize_rate(config, rate, weight_decay=decay, batch_size=self.batch_size)
+                for rate, decay in zip(*spread, strict=True)]
+
+    def registers(self, config: CoreConfig) -> dict[str, int]:
+        """Values of the configuration registers by name.
+
+        Raises OptionError for a network that does not fit the build and for values that no register can hold.
+        """
+        if problem := config.misfit(self.layers):
+            raise OptionError(f"{problem}; use fewer or smaller layers, or a larger build")
+        clip = round(self.clip * 2**CLIP_FRACTION) if self.clip == self.clip else -1
+        if not 0 <= clip <= CLIP_MAX:
+            raise OptionError(f"clip = {self.clip}: a number from 0 to {CLIP_MAX / 2**CLIP_FRACTION:.2f} is needed")
+        if not 0 <= self.interval < 1 << 32:
+            raise OptionError(f"interval = {self.interval}: an integer from 0 (never) to {(1 << 32) - 1} is needed")
+        values = {
+            "LAYERS": self.depth, "READOUT": int(self.readout), "LEVEL_CLIP": clip, "SLOPE_CLIP": clip,
+            "INTERVAL": self.interval, "INTERVAL_START": self.interval_start,
+        }
+        values |= {f"SIZE_{l}": size for l, size in enumerate(self.layers)}
+        for l, rate in enumerate(self.rates(config), start=1):
+            values |= {f"RATE_{l}": rate.register, f"DECAY_{l}": rate.decay}
+        return values

@@ -1,0 +1,86 @@
+"""Random weights, rates and samples that drive a network into every corner: silent, saturated, active and clipped
+neurons, inputs that all or none fire, weights and gradients that saturate, every label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec.config import CoreConfig, Optimizer
+from ..spec.network import Readout
+from .rates import rate_exponent
+from .settings import NetworkSettings
+
+__all__ = ["Batch", "random_batch", "random_memories", "random_settings"]
+
+KINDS = ("silent", "full", "late", "sparse", "even", "dense")
+FIRED_SHARE = {"silent": 0.0, "full": 1.0, "late": 1.0, "sparse": 0.1, "even": 0.5, "dense": 0.9}
+STEP = 0.25  # learning rate to aim at: weights of order 1 move visibly with every update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Samples of one batch, some of them for inference only.
+
+    Members
+    -------
+    times, fired : (samples, inputs) ticks before the window's end, and which inputs fire.
+    labels, train : (samples,) output neurons, and which samples are learnt from.
+    """
+
+    times: np.ndarray
+    fired: np.ndarray
+    labels: np.ndarray
+    train: np.ndarray
+
+
+def random_batch(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], number: int,
+                 size: int) -> Batch:
+    """Batch ``number`` (counted from 0): ``size`` samples to learn from and up to two to infer.
+
+    Kinds of input and labels are dealt out in turn over the batches, so that each occurs.
+    """
+    inferred = int(random.integers(3))
+    total = size + inferred
+    kinds = [KINDS[(number * size + n) % len(KINDS)] for n in range(total)]
+    fired = random.random((total, layers[0])) < np.array([FIRED_SHARE[kind] for kind in kinds])[:, None]
+    times = random.integers(0, config.window + 1, (total, layers[0]))
+    times[[kind == "full" for kind in kinds]] = config.window
+    times[[kind == "late" for kind in kinds]] = 0
+    train = np.arange(total) < size
+    order = random.permutation(total)
+    return Batch(times=times[order], fired=fired[order], train=train[order],
+                 labels=(number * size + np.arange(total)) % layers[-1])
+
+
+def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dict[str, tuple[int, ...]]) -> dict:
+    """Arrays for ``memories.write_memories``; ``shapes`` as ``memories.memory_shapes`` gives them."""
+    out = {}
+    for name, shape in shapes.items():
+        if name == "random":
+            out[name] = random.integers(1, 1 << 32, shape)
+        elif name.startswith("gradient"):
+            # Momentum from nothing to near saturation, of which the sign acts; plain gradients act in proportion.
+            limit = config.gradient.max if config.optimizer is Optimizer.SIGN_MOMENTUM else config.gradient.max / 512
+            spread = limit * random.random(shape) ** 8 * random.choice([-1, 1], shape)
+            out[name] = np.rint(spread).astype(np.int64)
+        else:
+            # Columns of different strength and bias: neurons that never fire, always saturate, and all between.
+            weight = config.weight
+            strength = 2.0 ** random.uniform(-2, 1.5, shape[1])
+            real = (random.standard_normal(shape) + random.uniform(-0.5, 0.7, shape[1])) * strength / np.sqrt(shape[0])
+            out[name] = np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64)
+    return out
+
+
+def random_settings(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], *, interval: int,
+                    batch_size: int, readout: Readout) -> NetworkSettings:
+    """Settings with another learning rate for each layer, and decay in about half of the layers."""
+    depth = len(layers) - 1
+    divisor = batch_size if config.optimizer is Optimizer.SGD and config.gradient_memory else 1
+    unit = 2.0 ** rate_exponent(config) * divisor
+    mantissas = random.integers(128, 256, depth)
+    shifts = np.clip(np.rint(np.log2(mantissas * unit / STEP)), 0, 31)
+    rates = mantissas * unit * 2.0**-shifts  # exactly what a register can hold
+    decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5)
+    return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
+                           batch_size=batch_size, readout=readout, interval=interval)

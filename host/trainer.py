@@ -1,0 +1,187 @@
+"""Training: epochs of batches on an accelerator, with checkpoints from which it continues bit-identically."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import measures, report
+from .checkpoint import Checkpoint, save_checkpoint
+from .data import DataSet
+from .driver import Accelerator
+from .initial import initial_memories
+from .memories import read_memories, write_memories
+from .options import TrainOptions
+from .problems import Interrupted
+from .runstate import RunState
+from .signals import StopRequest
+
+__all__ = ["Progress", "Trainer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a caller sees after each batch.
+
+    Members
+    -------
+    epoch, epochs : counted from 1.
+    batch, batches : within the epoch, counted from 1.
+    loss, accuracy : means over the epoch's training samples so far.
+    samples_per_second, cycles_per_second : of this session's training; cycles are None without a clock.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    accuracy: float
+    samples_per_second: float
+    cycles_per_second: float | None
+
+
+class Trainer:
+    """One training run.
+
+    Parameters
+    ----------
+    accelerator : its device was built from ``options.core_config()``.
+    data : encoded for that build.
+    options : what to train.
+    folder : takes checkpoint, metrics.csv, config.toml and summary.json.
+    checkpoint : where to continue; None starts afresh.
+    watch : called with a ``Progress`` after each batch; may raise KeyboardInterrupt to stop the run.
+    finished : called with the row of metrics.csv after each epoch.
+    request : a request to stop from elsewhere, looked at after each batch.
+    """
+
+    def __init__(self, accelerator: Accelerator, data: DataSet, options: TrainOptions, folder: Path, *,
+                 checkpoint: Checkpoint | None = None, watch: Callable[[Progress], None] = lambda progress: None,
+                 finished: Callable[[dict], None] = lambda row: None, request: StopRequest | None = None):
+        data.check(options.layers)
+        self.accelerator, self.data, self.options, self.folder = accelerator, data, options, folder
+        self.watch, self.finished = watch, finished
+        self.request = request or StopRequest()
+        self.state = RunState() if checkpoint is None else RunState(**checkpoint.facts["state"])
+        self._session_seconds, self._session_samples, self._session_cycles = 0.0, 0, 0
+        self._wall = self._saved = time.monotonic()
+        accelerator.configure(options.settings(self.state.epoch, self.state.position))
+        fresh = initial_memories(accelerator, options.seed) if checkpoint is None else None
+        write_memories(accelerator, fresh or checkpoint.memories)
+        accelerator.clear_counters()
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch; the last may be smaller."""
+        return -(-len(self.data.train) // self.options.batch_size)
+
+    def run(self) -> dict:
+        """Trains to the end and returns the summary, which is also written to the folder.
+
+        Raises
+        ------
+        Interrupted : a stop was requested; the state was saved first.
+        """
+        state, options = self.state, self.options
+        report.write_config(self.folder, options)
+        while state.epoch < options.epochs:
+            self.accelerator.configure(options.settings(state.epoch, state.position))
+            self._train_epoch()
+            self._finish_epoch(self._test())
+            self.save()
+        memories = read_memories(self.accelerator)
+        return report.write_summary(self.folder, options, self.accelerator.device, state, memories)
+
+    def _train_epoch(self) -> None:
+        state, train, size = self.state, self.data.train, self.options.batch_size
+        order = np.random.RandomState([self.options.seed, state.epoch]).permutation(len(train))
+        while state.batch < self.batches:
+            chosen = order[state.batch * size:(state.batch + 1) * size]
+            self._train_batch(train.times[chosen], train.labels[chosen])
+            self._notify()
+            if self.request.signal is not None:
+                self._interrupt()
+            if time.monotonic() - self._saved >= self.options.checkpoint_seconds:
+                self.save()
+
+    def _train_batch(self, times: np.ndarray, labels: np.ndarray) -> None:
+        state, begin, cycles = self.state, time.monotonic(), self._clock()
+        results = self.accelerator.train_batch(times, labels)
+        seconds, cycles = time.monotonic() - begin, self._clock() - cycles
+        state.batch += 1
+        state.samples += len(labels)
+        state.loss_sum += measures.cross_entropy(results.logits, labels)
+        state.correct += int((results.predictions == labels).sum())
+        state.epoch_seconds += seconds
+        state.clock_cycles += cycles
+        self._session_seconds += seconds
+        self._session_samples += len(labels)
+        self._session_cycles += cycles
+
+    def _clock(self) -> int:
+        return getattr(self.accelerator.device, "cycles", 0)
+
+    def _notify(self) -> None:
+        state, seconds = self.state, max(self._session_seconds, 1e-9)
+        try:
+            self.watch(Progress(
+                epoch=state.epoch + 1, epochs=self.options.epochs, batch=state.batch, batches=self.batches,
+                loss=state.loss_sum / state.samples, accuracy=state.correct / state.samples,
+                samples_per_second=self._session_samples / seconds,
+                cycles_per_second=self._session_cycles / seconds if self._session_cycles else None))
+        except KeyboardInterrupt:
+            self.request.signal = 2
+
+    def _interrupt(self) -> None:
+        path = self.save()
+        raise Interrupted(f"stopped after batch {self.state.batch} of {self.batches} in epoch {self.state.epoch + 1}; "
+                          f"continue with: coldspike train --resume {path.parent}", self.request.signal)
+
+    def _test(self) -> float:
+        """Accuracy on the test samples, which leave no trace in the counters."""
+        self._collect()
+        test, correct = self.data.test, 0
+        for results in self.accelerator.infer(test.times, test.labels):
+            correct += int((results.predictions == results.labels).sum())
+            if self.request.signal is not None:
+                break
+        self.accelerator.clear_counters()
+        if self.request.signal is not None:
+            self._interrupt()  # the test is repeated when the run continues
+        return correct / len(test)
+
+    def _collect(self) -> None:
+        """Moves the device's counters into the epoch's, so that other traffic stays out of them."""
+        self.state.epoch_counters = measures.add(self.state.epoch_counters, self.accelerator.counters())
+        self.state.position = self.accelerator.read("INTERVAL_POSITION")
+        self.accelerator.clear_counters()
+
+    def _finish_epoch(self, test_accuracy: float) -> None:
+        state = self.state
+        state.rows.append(report.row(state, self.options, self.accelerator.config, test_accuracy))
+        for l in range(1, len(self.options.layers) - 1):
+            if not state.epoch_counters[f"ACTIVE_{l}"]:
+                state.warnings.append(f"epoch {state.epoch + 1}: layer {l} had no active neuron, so it did not learn; "
+                                     "use a smaller --lr or another --seed")
+        state.run_counters = measures.add(state.run_counters, state.epoch_counters)
+        state.train_seconds += state.epoch_seconds
+        state.epoch, state.batch = state.epoch + 1, 0
+        state.loss_sum, state.correct, state.samples = 0.0, 0, 0
+        state.epoch_counters, state.epoch_seconds = {}, 0.0
+        report.write_metrics(self.folder, state.rows)
+        self.finished(state.rows[-1])
+
+    def save(self) -> Path:
+        """Writes a checkpoint; returns its path."""
+        if self.state.batch:  # between epochs everything was collected already
+            self._collect()
+        now = time.monotonic()
+        self.state.wall_seconds += now - self._wall
+        self._wall = self._saved = now
+        memories = read_memories(self.accelerator)
+        self.accelerator.clear_counters()
+        return save_checkpoint(self.folder, Checkpoint(memories=memories, facts={
+            "options": self.options.plain(), "core": self.accelerator.config.as_dict(), "state": self.state.plain()}))

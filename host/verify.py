@@ -1,0 +1,127 @@
+"""Two accelerators side by side: the same packets to both, then every architectural state compared."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec.packets import Kind
+from . import packets
+from .device import Device
+from .driver import Accelerator
+from .memories import memory_shapes, write_memories
+from .settings import NetworkSettings
+from .states import State, read_states, words_state
+from .stimuli import Batch, random_batch, random_memories
+
+__all__ = ["Tally", "Verification"]
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What was compared of one kind of state.
+
+    Members
+    -------
+    values, mismatches : how many values were compared, and how many of them differed.
+    first : the first difference in words, or None.
+    """
+
+    values: int = 0
+    mismatches: int = 0
+    first: str | None = None
+
+
+class Verification:
+    """Runs batches of random data through two devices of one build.
+
+    Parameters
+    ----------
+    golden, simulated : the devices.
+    settings : what both run.
+    seed : of the memories' first contents and the samples.
+    total_cycles : compare TOTAL_CYCLES too, which depends on stalls.
+    corrupt : flip one random bit of one value that the simulated device returned, once.
+
+    Members
+    -------
+    tallies : by kind of state.
+    corrupted : where a bit was flipped, in words; None while none was.
+    """
+
+    def __init__(self, golden: Device, simulated: Device, settings: NetworkSettings, *, seed: int,
+                 total_cycles: bool = True, corrupt: bool = False):
+        self.sides = [Accelerator(golden), Accelerator(simulated)]
+        self.settings, self.total_cycles, self.corrupt = settings, total_cycles, corrupt
+        self.tallies: dict[str, Tally] = {}
+        self.corrupted: str | None = None
+        self._random = np.random.default_rng(seed)
+        self._faults = np.random.default_rng([seed, 1])  # apart, so that --corrupt changes nothing else
+        memories = None
+        for side in self.sides:
+            side.configure(settings)
+            if memories is None:
+                memories = random_memories(self._random, side.config, memory_shapes(side))
+            write_memories(side, memories)
+            side.clear_counters()
+
+    def run(self, batches: int, batch_size: int, watch=lambda number: None) -> None:
+        """Runs and compares ``batches`` batches; halfway, both sides stop and start again.
+
+        ``watch`` is called with the number of batches done.
+        """
+        config, fault = self.sides[0].config, int(self._faults.integers(batches))
+        for number in range(batches):
+            if number == batches // 2 and number:
+                self._restart()
+            batch = random_batch(self._random, config, self.settings.layers, number, batch_size)
+            golden, simulated = (self._states(side, batch) for side in self.sides)
+            if self.corrupt and number == fault:
+                self._flip(simulated)
+            self._compare(golden, simulated, f"batch {number + 1}")
+            watch(number + 1)
+
+    def _states(self, side: Accelerator, batch: Batch) -> list[State]:
+        samples = packets.encode_samples(batch.times, batch.labels, train=batch.train, fired=batch.fired)
+        kinds = np.array([Kind.SAMPLE] * len(batch.labels) + [Kind.UPDATE])
+        words, starts = side.exchange(packets.concatenate(samples, packets.encode_update()), kinds)
+        return [words_state(words, starts), *read_states(side, total_cycles=self.total_cycles)]
+
+    def _restart(self) -> None:
+        """The transport position is carried over a stop by the host: both must resume it alike."""
+        for side in self.sides:
+            position = side.read("INTERVAL_POSITION")
+            side.configure(NetworkSettings(**{**vars(self.settings), "interval_start": position}))
+
+    def _flip(self, states: list[State]) -> None:
+        sizes = np.array([state.values.size for state in states])
+        state = states[self._faults.choice(len(states), p=sizes / sizes.sum())]
+        index = tuple(int(self._faults.integers(size)) for size in state.values.shape)
+        bit = int(self._faults.integers(state.bits))
+        state.values[index] ^= 1 << bit
+        self.corrupted = f"bit {bit} of {state.kind}, {state.locate(index)}"
+
+    def _compare(self, golden: list[State], simulated: list[State], when: str) -> None:
+        for expected, found in zip(golden, simulated, strict=True):
+            tally = self.tallies.setdefault(expected.kind, Tally())
+            tally.values += expected.values.size
+            if expected.values.shape != found.values.shape:
+                tally.mismatches += max(expected.values.size, found.values.size)
+                tally.first = tally.first or (f"{when}: {expected.place or expected.kind}: {found.values.size} values "
+                                              f"instead of {expected.values.size}")
+                continue
+            wrong = np.argwhere(expected.values != found.values)
+            tally.mismatches += len(wrong)
+            if len(wrong) and tally.first is None:
+                index = tuple(int(n) for n in wrong[0])
+                tally.first = (f"{when}: {expected.locate(index)}: simulated {found.values[index]}, "
+                               f"golden {expected.values[index]}")
+
+    @property
+    def values(self) -> int:
+        """Values compared so far."""
+        return sum(tally.values for tally in self.tallies.values())
+
+    @property
+    def mismatches(self) -> int:
+        """Values that differed so far."""
+        return sum(tally.mismatches for tally in self.tallies.values())

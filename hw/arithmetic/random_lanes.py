@@ -1,0 +1,43 @@
+"""A 32-bit xorshift generator for each lane. Golden model: model/exact/random.py."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.random import ROUNDING_BITS, XORSHIFT
+
+__all__ = ["RandomLanes"]
+
+
+class RandomLanes(wiring.Component):
+    """P independent random streams; all step together, one step a cycle when asked.
+
+    Members
+    -------
+    step : In(1). Advance every lane at the end of this cycle.
+    value : Out, P x 16 bits. Upper bits of the present states.
+    load : In(1). Replace the states by ``state_in`` (takes precedence over ``step``).
+    state_in, state : In and Out, P x 32 bits. Never zero in use.
+    """
+
+    def __init__(self, lanes: int):
+        states = data.ArrayLayout(32, lanes)
+        super().__init__({"step": In(1), "value": Out(data.ArrayLayout(ROUNDING_BITS, lanes)),
+                          "load": In(1), "state_in": In(states), "state": Out(states)})
+        self._lanes = lanes
+
+    def elaborate(self, platform):
+        m = Module()
+        left, right, again = XORSHIFT
+        for lane in range(self._lanes):
+            state = Signal(32, init=lane + 1, name=f"state_{lane}")
+            a, b, c = (Signal(32, name=f"{stage}_{lane}") for stage in ("left", "right", "again"))
+            m.d.comb += [
+                a.eq(state ^ (state << left)), b.eq(a ^ (a >> right)), c.eq(b ^ (b << again)),
+                self.value[lane].eq(state[32 - ROUNDING_BITS:]), self.state[lane].eq(state),
+            ]
+            with m.If(self.load):
+                m.d.sync += state.eq(self.state_in[lane])
+            with m.Elif(self.step):
+                m.d.sync += state.eq(c)
+        return m

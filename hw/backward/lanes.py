@@ -1,0 +1,129 @@
+"""Backward lanes: for each job, one pass over the presynaptic neurons, P a cycle, that makes the gradient
+contributions g t - (h << tau) and adds B g to the presynaptic errors. Golden model: model/exact/backward.py."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.delay import delay
+from ..layouts import block_count_bits, shape_of, spike_layout, weight_layout
+from ..memory.ram import Ram
+from .feed import JobLayout
+
+__all__ = ["BackwardLanes", "GradientWordLayout", "contribution_layout", "error_sum_layout"]
+
+
+def contribution_layout(config: CoreConfig) -> data.ArrayLayout:
+    """P gradient contributions of one sample."""
+    return data.ArrayLayout(signed(config.error.bits + config.time_bits + 2), config.lanes)
+
+
+def error_sum_layout(config: CoreConfig) -> data.ArrayLayout:
+    """P error accumulators."""
+    return data.ArrayLayout(shape_of(config.error_sum), config.lanes)
+
+
+class GradientWordLayout(data.StructLayout):
+    """A column block of one layer: its word in the gradient memory, its tile and column in the forward weights, the
+    layer as l - 1, and the postsynaptic neuron (block_base P + j)."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({
+            "address": bits_for(config.gradient_words), "tile": bits_for(config.weight_tiles),
+            "column": bits_for(config.lanes), "layer": bits_for(config.max_layers),
+            "neuron": bits_for(config.neuron_blocks) + bits_for(config.lanes),
+        })
+
+
+class BackwardLanes(wiring.Component):
+    """Takes ``in_blocks`` cycles a job, jobs follow each other without a gap; the pipeline is 4 stages deep.
+
+    Members
+    -------
+    layer, first_layer, in_blocks, out_blocks, tile_base, block_base, sum_base, feedback_offset : In. The layer as l - 1,
+        whether it is the first (no feedback), its sizes, first tile, first blocks of its post- and presynaptic neurons, and what to
+        subtract from a gradient address for the feedback address. Stable until ``idle``.
+    restart : In(1). The next job is the layer's first: the presynaptic errors start from zero.
+    i_jobs : In(stream JobLayout).
+    block : Out; spikes_en : Out. Presynaptic block to read from the tape; ``spikes`` : In, one cycle later.
+    feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
+    word_en, word : Out. Address of the contributions that stand at ``contribution`` two cycles later.
+    contribution : Out, P contributions.
+    sum_en, sum_addr, sum_data : read port of the error accumulators (latency 1).
+    idle : Out(1). No job in work and the pipeline is empty.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        blocks, block = block_count_bits(config), bits_for(config.neuron_blocks)
+        feedback = bits_for(config.feedback_words)
+        self._sums = error_sum_layout(config)
+        super().__init__({
+            "layer": In(bits_for(config.max_layers)), "first_layer": In(1), "in_blocks": In(blocks), "out_blocks": In(blocks),
+            "tile_base": In(bits_for(config.weight_tiles)), "block_base": In(block), "sum_base": In(block),
+            "feedback_offset": In(bits_for(config.gradient_words)),
+            "restart": In(1), "i_jobs": In(stream.Signature(JobLayout(config))),
+            "spikes_en": Out(1), "block": Out(blocks), "spikes": In(spike_layout(config)),
+            "feedback_en": Out(1), "feedback_addr": Out(feedback),
+            "feedback_data": In(weight_layout(config)),
+            "word_en": Out(1), "word": Out(GradientWordLayout(config)), "contribution": Out(contribution_layout(config)),
+            "sum_en": In(1), "sum_addr": In(block), "sum_data": Out(self._sums), "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c, low = self._config, bits_for(self._config.lanes)
+        m.submodules.sums = sums = Ram(self._sums, c.neuron_blocks, transparent=True)
+        m.submodules.shown = shown = Ram(self._sums, c.neuron_blocks)
+
+        # Job register and its walk over the presynaptic blocks.
+        job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
+        word, last, first = Signal(GradientWordLayout(c)), Signal(), Signal()
+        m.d.comb += [last.eq(valid & (block + 1 == self.in_blocks)), self.i_jobs.ready.eq(~valid | last)]
+        with m.If(valid):
+            m.d.sync += [block.eq(block + 1), word.address.eq(word.address + 1), word.tile.eq(word.tile + self.out_blocks)]
+        with m.If(last):
+            m.d.sync += [valid.eq(0), block.eq(0)]
+        with m.If(self.restart):
+            m.d.sync += fresh.eq(1)
+        with m.If(self.i_jobs.valid & self.i_jobs.ready):
+            taken = self.i_jobs.payload
+            m.d.sync += [
+                valid.eq(1), job.eq(taken), first.eq(fresh), fresh.eq(0), word.address.eq(taken.column),
+                word.tile.eq(self.tile_base + (taken.index >> low)), word.column.eq(taken.index[:low]),
+                word.layer.eq(self.layer), word.neuron.eq((self.block_base << low) + taken.index),
+            ]
+        m.d.comb += [
+            self.spikes_en.eq(valid), self.block.eq(block),
+            self.feedback_en.eq(valid & ~self.first_layer), self.feedback_addr.eq(word.address - self.feedback_offset),
+        ]
+
+        # Stage 1: operands are here. Stage 2: products. Stage 3: contributions out.
+        valid_1, word_1 = delay(m, valid, 1, "valid"), delay(m, word, 1, "word")
+        job_1, job_2 = delay(m, job, 1, "job"), delay(m, job, 2, "job_late")
+        sum_address = Signal.like(sums.r_addr)
+        m.d.comb += sum_address.eq(self.sum_base + block)
+        address_1, address_2 = delay(m, sum_address, 1, "sum_address"), delay(m, sum_address, 2, "sum_address_late")
+        summing_1, first_2 = valid_1 & ~self.first_layer, delay(m, first, 2, "first")
+        m.d.comb += [self.word_en.eq(valid_1), self.word.eq(word_1)]
+        total = Signal(self._sums)
+        for k in range(c.lanes):
+            spike, time = self.spikes[k], Signal(c.time.bits, name=f"time_{k}")
+            change = Signal(signed(c.error.bits + c.time_bits + 2), name=f"change_{k}")
+            product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
+            fired = Signal(name=f"fired_{k}")
+            m.d.comb += time.eq(c.window - spike.time)
+            m.d.sync += [
+                change.eq(job_1.g * time), product.eq(self.feedback_data[k] * job_1.g), fired.eq(spike.fired),
+                self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0)),
+            ]
+            m.d.comb += total[k].eq(Mux(first_2, 0, sums.r_data[k]) + product)
+        m.d.comb += [
+            sums.r_en.eq(summing_1), sums.r_addr.eq(address_1),
+            sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2), sums.w_data.eq(total),
+            shown.w_en.eq(sums.w_en), shown.w_addr.eq(sums.w_addr), shown.w_data.eq(total),
+            shown.r_en.eq(self.sum_en), shown.r_addr.eq(self.sum_addr), self.sum_data.eq(shown.r_data),
+            self.idle.eq(~valid & ~valid_1 & ~delay(m, valid_1, 1, "valid_2") & ~delay(m, valid_1, 2, "valid_3")),
+        ]
+        return m

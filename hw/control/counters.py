@@ -1,0 +1,60 @@
+"""The bank of event counters of spec/registers.py. Golden model: Python integers (tests/hw/control)."""
+
+from amaranth.hdl import Module
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig
+from ...spec.registers import counters
+
+__all__ = ["COUNT_BITS", "Counters", "IncrementLayout"]
+
+COUNT_BITS = 8
+"""Bits of an increment that counts lanes: at most 128 in a cycle."""
+
+LANE_COUNTS = {"WEIGHTS_TRANSPORTED", "LEVEL_CLIPS", "SLOPE_CLIPS", "ERROR_SATURATIONS", "GRADIENT_SATURATIONS",
+               "WEIGHT_SATURATIONS"}
+"""Counters that may advance by more than one in a cycle."""
+
+
+class IncrementLayout(data.StructLayout):
+    """What each counter advances by, named as in spec.registers.counters, lower case. Pulses have 1 bit, numbers of
+    lanes COUNT_BITS."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({name.lower(): COUNT_BITS if name in LANE_COUNTS else 1 for name, _ in counters(config)})
+
+
+class Counters(wiring.Component):
+    """Counts events in 64-bit counters.
+
+    Latency: ``values`` holds an increment one cycle after it. Throughput: one increment of every counter in every
+    cycle. Counters wrap (128 lanes in every cycle of 100 MHz take 45 years to get there).
+
+    Parameters
+    ----------
+    config : build configuration.
+
+    Members
+    -------
+    increments : In(IncrementLayout) events of this cycle.
+    clear : In(1) zeroes all counters; increments of the same cycle are lost.
+    values : Out(64 bits for each counter, in the order of spec.registers.counters).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.names = [name.lower() for name, _ in counters(config)]
+        super().__init__({
+            "increments": In(IncrementLayout(config)),
+            "clear": In(1),
+            "values": Out(data.ArrayLayout(64, len(self.names))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        for n, name in enumerate(self.names):
+            with m.If(self.increments[name].any()):
+                m.d.sync += self.values[n].eq(self.values[n] + self.increments[name])
+        with m.If(self.clear):
+            m.d.sync += self.values.eq(0)
+        return m

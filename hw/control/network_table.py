@@ -1,0 +1,75 @@
+"""Network table: checks the network description and lays it out in the memories. Golden model: spec/network.py."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ..layouts import NetworkLayout, SettingsLayout
+
+__all__ = ["NetworkTable"]
+
+
+class NetworkTable(wiring.Component):
+    """Takes 2 L + 3 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
+
+    Members
+    -------
+    settings : In. Stable from ``start`` on.
+    start : In(1).
+    network : Out. The layout; stable until the next ``start``.
+    done, fits : Out(1). One cycle; whether the network fits this build.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({"settings": In(SettingsLayout(config)), "start": In(1), "network": Out(NetworkLayout(config)),
+                          "done": Out(1), "fits": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        c, low, settings, network = self._config, bits_for(self._config.lanes), self.settings, self.network
+        layer = Signal(range(c.max_layers + 2))
+        size = Signal(16)
+        blocks, blocks_before = Signal(17), Signal(17)
+        tiles, words, first_words, neuron_blocks = (Signal(32, name=n) for n in ("tiles", "words", "first_words", "neuron_blocks"))
+        new_tiles, new_words = Signal(32), Signal(32)
+        above = Signal.like(layer)
+        m.d.comb += [
+            size.eq(settings.size[layer]), blocks.eq((size + (c.lanes - 1)) >> low), above.eq(layer - 1),
+        ]
+        bad_layer = (size == 0) | (size > c.max_neurons)
+        overfull = ((tiles > c.weight_tiles) | (words > c.gradient_words) | (words - first_words > c.feedback_words)
+                    | (neuron_blocks > c.neuron_blocks))
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [layer.eq(0), tiles.eq(0), words.eq(0), first_words.eq(0), neuron_blocks.eq(0),
+                                 network.layers.eq(settings.layers)]
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += self.fits.eq(0)
+                m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size),
+                             network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
+                             new_words.eq(size * blocks_before)]
+                m.next = "PLACE"
+                with m.If(bad_layer | (settings.layers == 0) | (settings.layers > c.max_layers) | overfull
+                          | ((layer == settings.layers) & (size > c.max_outputs))):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
+            with m.State("PLACE"):
+                m.d.sync += layer.eq(layer + 1)
+                with m.If(layer != 0):
+                    m.d.sync += [
+                        network.tile_base[above].eq(tiles), network.column_base[above].eq(words),
+                        network.block_base[above].eq(neuron_blocks),
+                        tiles.eq(tiles + new_tiles), words.eq(words + new_words), neuron_blocks.eq(neuron_blocks + blocks_before),
+                        first_words.eq(Mux(layer == 1, new_words, first_words)),
+                    ]
+                m.next = "CHECK"
+                with m.If(layer == settings.layers):
+                    m.next = "VERDICT"
+            with m.State("VERDICT"):
+                m.d.comb += [self.done.eq(1), self.fits.eq(~overfull)]
+                m.next = "IDLE"
+        return m

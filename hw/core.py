@@ -1,0 +1,255 @@
+"""The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
+
+from amaranth.hdl import Cat, Const, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..spec.config import CoreConfig, bits_for
+from ..spec.packets import FIRED_BIT, Space
+from .arithmetic.delay import delay
+from .backward.active_list import ActiveList
+from .backward.engine import BackwardEngine
+from .backward.gradient_memory import GradientMemory
+from .control.counters import IncrementLayout
+from .control.sequencer import Sequencer
+from .forward.engine import ForwardEngine
+from .io.memory_access import MemoryAccess
+from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, spike_layout, weight_layout
+from .memory.ram import Ram
+from .memory.tapes import SampleTapes
+from .memory.transposable import TransposableMemory
+from .readout.softmax import SoftmaxReadout
+from .transport.controller import TransportController
+from .update.engine import UpdateEngine
+
+__all__ = ["TrainingCore"]
+
+
+class TrainingCore(wiring.Component):
+    """Forward, readout, backward, update and transport over the dual weight memories.
+
+    Members
+    -------
+    settings, network : In. Stable while running.
+    started : In(1). A network was started: interval position and touched columns are reset.
+    i_descriptor, i_payload : In(streams). Checked packets and their payload.
+    slot_claimed, slot : In; slots_busy : Out. Sample slots.
+    tape_en, tape_address, tape_data : In. Write port of the input tape, address {slot, block}.
+    o_result : Out(stream ResultLayout).
+    increments : Out(IncrementLayout). Events for the counters, PACKETS_DROPPED excepted.
+    position : Out(32). Updates since the last transport.
+    quiet, batch_done : Out(1).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        slot = bits_for(SLOTS)
+        self._input_blocks = bits_for(-(-config.max_neurons // config.lanes))
+        super().__init__({
+            "settings": In(SettingsLayout(config)), "network": In(NetworkLayout(config)), "started": In(1),
+            "i_descriptor": In(stream.Signature(DescriptorLayout())), "i_payload": In(stream.Signature(32)),
+            "slot_claimed": In(1), "slot": In(slot), "slots_busy": Out(SLOTS),
+            "tape_en": In(1), "tape_address": In(self._input_blocks + slot), "tape_data": In(spike_layout(config)),
+            "o_result": Out(stream.Signature(ResultLayout())), "increments": Out(IncrementLayout(config)),
+            "position": Out(32), "quiet": Out(1), "batch_done": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self._config
+        m.submodules.sequencer = self._sequencer = Sequencer(c)
+        m.submodules.forward = self._forward = ForwardEngine(c)
+        m.submodules.readout = self._readout = SoftmaxReadout(c)
+        m.submodules.backward = self._backward = BackwardEngine(c)
+        m.submodules.update = self._update = UpdateEngine(c)
+        m.submodules.transport = self._transport = TransportController(c)
+        m.submodules.access = self._access = MemoryAccess(c)
+        m.submodules.weights = self._weights = TransposableMemory(c)
+        m.submodules.feedback = self._feedback = Ram(weight_layout(c), c.feedback_words)
+        m.submodules.tapes = self._tapes = SampleTapes(c)
+        m.submodules.lists = self._lists = ActiveList(c)
+        self._gradients = None
+        if c.gradient_memory:
+            m.submodules.gradients = self._gradients = GradientMemory(c)
+        for engine in (self._forward, self._backward, self._update, self._transport, self._access):
+            m.d.comb += engine.network.eq(self.network)
+
+        self._connect_sequencer(m)
+        self._connect_forward(m)
+        self._connect_backward(m)
+        self._connect_update(m)
+        self._connect_weights(m)
+        self._connect_access(m)
+        self._connect_results(m)
+        self._connect_counters(m)
+        return m
+
+    def _connect_sequencer(self, m):
+        seq, forward, readout, backward = self._sequencer, self._forward, self._readout, self._backward
+        wiring.connect(m, wiring.flipped(self.i_descriptor), seq.i_descriptor)
+        m.d.comb += [
+            seq.payload_valid.eq(self.i_payload.valid), seq.slot_claimed.eq(self.slot_claimed), seq.claimed.eq(self.slot),
+            self.slots_busy.eq(seq.slots_busy), self.quiet.eq(seq.quiet), self.batch_done.eq(seq.batch_done),
+            seq.forward_busy.eq(forward.busy), seq.forward_done.eq(forward.done), seq.readout_ready.eq(readout.ready),
+            seq.readout_pending.eq(readout.pending), seq.backward_start.eq(readout.backward_start),
+            seq.backward_slot.eq(readout.backward_slot), seq.backward_busy.eq(backward.busy),
+            seq.backward_done.eq(backward.done), seq.update_busy.eq(self._update.busy),
+            seq.transport_busy.eq(self._transport.busy), seq.transport_due.eq(self._transport.due),
+            seq.access_busy.eq(self._access.busy),
+        ]
+
+    def _connect_forward(self, m):
+        seq, forward, readout, lists, tapes = self._sequencer, self._forward, self._readout, self._lists, self._tapes
+        descriptor, packet, access = self.i_descriptor.payload, seq.packet, self._access
+        m.d.comb += [
+            forward.readout.eq(self.settings.readout), forward.level_clip.eq(self.settings.level_clip),
+            forward.slope_clip.eq(self.settings.slope_clip), forward.start.eq(seq.forward_start),
+            forward.slot.eq(descriptor.slot), forward.train.eq(descriptor.train), forward.count.eq(descriptor.count),
+            forward.i_payload.payload.eq(self.i_payload.payload), forward.i_payload.valid.eq(self.i_payload.valid),
+            access.i_payload.payload.eq(self.i_payload.payload), access.i_payload.valid.eq(self.i_payload.valid),
+            self.i_payload.ready.eq(forward.i_payload.ready | access.i_payload.ready),
+            forward.readout_ready.eq(readout.ready),
+            readout.start.eq(forward.output_start), readout.slot.eq(packet.slot), readout.train.eq(packet.train),
+            readout.label.eq(packet.label), readout.sequence.eq(packet.sequence),
+            readout.count.eq(self.network.size[self.network.layers]),
+            readout.spike.eq(forward.spike), readout.spike_output.eq(forward.spike_output),
+            tapes.spike_en.eq(forward.tape_en), tapes.spike_address.eq(forward.tape_address),
+            tapes.spike_data.eq(forward.tape_data), tapes.input_en.eq(self.tape_en),
+            tapes.input_address.eq(self.tape_address), tapes.input_data.eq(self.tape_data),
+            lists.w_start.eq(forward.scan_start), lists.w_slot.eq(packet.slot), lists.w_layer.eq(forward.spike_layer),
+            lists.w_base.eq(self.network.block_base[forward.spike_layer]), lists.w_en.eq(forward.spike.active),
+            lists.w_entry.index.eq(forward.spike.index), lists.w_entry.level_factor.eq(forward.spike.level_factor),
+            lists.w_entry.slope_factor.eq(forward.spike.slope_factor),
+        ]
+
+    def _connect_backward(self, m):
+        readout, backward, lists = self._readout, self._backward, self._lists
+        m.d.comb += [
+            readout.backward_ready.eq(~backward.busy), backward.start.eq(readout.backward_start),
+            backward.slot.eq(readout.backward_slot),
+            lists.r_slot.eq(backward.list_slot), lists.r_layer.eq(backward.list_layer), lists.r_base.eq(backward.list_base),
+            lists.r_en.eq(backward.list_en), lists.r_index.eq(backward.list_index),
+            backward.list_count.eq(lists.r_count), backward.list_entry.eq(lists.r_entry),
+            backward.output_data.eq(readout.error_data), backward.feedback_data.eq(self._feedback.r_data),
+            backward.tape_data.eq(self._tapes.r_data),
+        ]
+        if self._gradients is not None:
+            gradients = self._gradients
+            m.d.comb += [
+                gradients.add_en.eq(delay(m, backward.word_en, 1, "adding")),
+                gradients.add_addr.eq(delay(m, backward.word.address, 1, "adding_address")),
+                gradients.contribution.eq(backward.contribution),
+            ]
+
+    def _connect_update(self, m):
+        update, transport, backward, sequencer = self._update, self._transport, self._backward, self._sequencer
+        m.d.comb += [
+            update.settings.eq(self.settings), update.forget.eq(self.started), update.start.eq(sequencer.update_start),
+            update.add_en.eq(backward.word_en), update.add_word.eq(backward.word), update.contribution.eq(backward.contribution),
+            transport.interval.eq(self.settings.interval), transport.load.eq(self.started),
+            transport.position_in.eq(self.settings.interval_start), transport.update_done.eq(sequencer.update_done),
+            self.position.eq(transport.position),
+        ]
+        if self._gradients is not None:
+            m.d.comb += update.gradient_data.eq(self._gradients.r_data)
+
+    def _connect_weights(self, m):
+        """Weight memory: rows for the forward engine, columns for the others; they never meet in a cycle."""
+        weights, access = self._weights, self._access
+        is_weight = access.access.space == Space.WEIGHT
+        m.d.comb += [client.w_data.eq(weights.r_data) for client in (self._forward, self._update, self._transport)]
+        with m.If(self._forward.w_en):
+            m.d.comb += [weights.r_en.eq(1), weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row)]
+        for client in (self._update, self._transport):
+            with m.If(client.w_en):
+                m.d.comb += [weights.r_en.eq(1), weights.r_column.eq(1), weights.r_tile.eq(client.w_tile),
+                             weights.r_index.eq(client.w_index)]
+        with m.If(access.r_en & is_weight):
+            m.d.comb += [weights.r_en.eq(1), weights.r_column.eq(1), weights.r_tile.eq(access.access.tile),
+                         weights.r_index.eq(access.access.column)]
+        with m.If(access.w_en & is_weight):
+            m.d.comb += [weights.w_en.eq(1), weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
+            m.d.comb += [weights.w_data[k].eq(access.w_data[k]) for k in range(self._config.lanes)]
+        with m.If(self._update.write_en):
+            m.d.comb += [weights.w_en.eq(1), weights.w_tile.eq(self._update.write_tile),
+                         weights.w_index.eq(self._update.write_index), weights.w_data.eq(self._update.write_data)]
+
+    def _connect_results(self, m):
+        """Results: the sequencer and the memory access speak only when the readout is silent."""
+        sources = (self._readout.o_result, self._sequencer.o_result, self._access.o_result)
+        for source in sources:
+            m.d.comb += source.ready.eq(self.o_result.ready)
+            with m.If(source.valid):
+                m.d.comb += [self.o_result.valid.eq(1), self.o_result.payload.eq(source.payload)]
+
+    def _connect_access(self, m):
+        """Host access to every memory, and the memories' other clients; only one of them asks in a cycle."""
+        c, access, word, tapes, seq = self._config, self._access, self._access.access, self._tapes, self._sequencer
+        forward, readout, backward, update, transport = (
+            self._forward, self._readout, self._backward, self._update, self._transport)
+        reads = {space: access.r_en & (word.space == space) for space in Space}
+        writes = {space: access.w_en & (word.space == space) for space in Space}
+        m.d.comb += [
+            access.start.eq(seq.access_start),
+            access.packet.eq(seq.packet),
+            tapes.r_en.eq(backward.tape_en | reads[Space.SPIKES]), tapes.r_input.eq(backward.tape_first),
+            tapes.r_slot.eq(backward.list_slot), tapes.r_block.eq(backward.tape_block),
+            readout.error_en.eq(backward.output_en | reads[Space.OUTPUT_ERROR]), readout.error_addr.eq(backward.output_addr),
+            forward.sum_en.eq(reads[Space.SLOPE] | reads[Space.LEVEL]), forward.sum_addr.eq(word.address),
+            backward.sum_en.eq(reads[Space.ERROR_SUM]), backward.sum_addr.eq(word.address),
+            self._feedback.r_en.eq(backward.feedback_en | reads[Space.FEEDBACK]),
+            self._feedback.r_addr.eq(backward.feedback_addr),
+            self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
+            self._feedback.w_addr.eq(transport.feedback_addr), self._feedback.w_data.eq(transport.feedback_data),
+            update.random_load.eq(writes[Space.RANDOM]), update.random_in.eq(access.w_data),
+        ]
+        with m.If(access.busy):
+            m.d.comb += [
+                tapes.r_input.eq(word.input_layer), tapes.r_slot.eq(seq.last_slot), tapes.r_block.eq(word.address),
+                readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
+                self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
+            ]
+            m.d.comb += [self._feedback.w_data[k].eq(access.w_data[k]) for k in range(c.lanes)]
+        shown = {
+            Space.WEIGHT: lambda k: self._weights.r_data[k], Space.FEEDBACK: lambda k: self._feedback.r_data[k],
+            Space.RANDOM: lambda k: update.random_state[k], Space.SLOPE: lambda k: forward.sum_data[k].slope,
+            Space.LEVEL: lambda k: forward.sum_data[k].level, Space.ERROR_SUM: lambda k: backward.sum_data[k],
+            Space.SPIKES: lambda k: Cat(tapes.r_data[k].time, Const(0, FIRED_BIT - c.time.bits), tapes.r_data[k].fired),
+            Space.OUTPUT_ERROR: lambda k: readout.error_data,
+        }
+        if self._gradients is not None:
+            self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
+            shown[Space.GRADIENT] = lambda k: self._gradients.r_data[k]
+        with m.Switch(word.space):
+            for space, lane in shown.items():
+                with m.Case(space):
+                    m.d.comb += [access.r_data[k].eq(lane(k)) for k in range(c.lanes)]
+
+    def _connect_gradients(self, m, read, write):
+        gradients, update, access = self._gradients, self._update, self._access
+        m.d.comb += [
+            gradients.r_en.eq(update.gradient_en | read), gradients.r_addr.eq(update.gradient_addr),
+            gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr), gradients.w_data.eq(update.kept),
+        ]
+        with m.If(access.busy):
+            m.d.comb += [gradients.r_addr.eq(access.access.address), gradients.w_addr.eq(access.access.address)]
+            m.d.comb += [gradients.w_data[k].eq(access.w_data[k]) for k in range(self._config.lanes)]
+
+    def _connect_counters(self, m):
+        seq, forward, readout, backward, count = self._sequencer, self._forward, self._readout, self._backward, self.increments
+        update, transport = self._update, self._transport
+        m.d.comb += [
+            count.total_cycles.eq(forward.busy | ~readout.ready | backward.busy | update.busy | transport.busy),
+            count.forward_cycles.eq(forward.working), count.readout_cycles.eq(readout.working),
+            count.backward_cycles.eq(backward.busy), count.transport_cycles.eq(transport.busy),
+            count.update_cycles.eq(update.busy & seq.updating), count.updates.eq(seq.update_done),
+            count.transports.eq(transport.due), count.weights_transported.eq(transport.moved),
+            count.samples_trained.eq(seq.forward_start & self.i_descriptor.payload.train),
+            count.samples_inferred.eq(seq.forward_start & ~self.i_descriptor.payload.train),
+            count.level_clips.eq(forward.clips[0]), count.slope_clips.eq(forward.clips[1]),
+            count.error_saturations.eq(backward.saturated), count.weight_saturations.eq(update.saturated),
+        ]
+        m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]
+        m.d.comb += [count[f"active_{l + 1}"].eq(backward.active[l]) for l in range(self._config.max_layers)]
+        if self._gradients is not None:
+            m.d.comb += count.gradient_saturations.eq(self._gradients.saturated)

@@ -1,0 +1,107 @@
+"""Event-driven synaptic accumulation: each event adds its weight row to the layer's accumulators, P lanes a cycle.
+
+Golden model: model/exact/forward.py (sums), model/timing.py (cycles).
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ..layouts import EventLayout, block_count_bits, weight_layout
+from ..memory.ram import Ram
+from .scan import accumulator_layout
+
+__all__ = ["SynapseAccumulator"]
+
+
+class SynapseAccumulator(wiring.Component):
+    """Adds w to the slope and w a to the level of every postsynaptic neuron, for each event of a layer.
+
+    An event takes ``blocks`` cycles, events follow each other without a gap. The layer's first event overwrites
+    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 4 cycles
+    after the end token was taken (blocks + 4 for a layer without events).
+
+    Members
+    -------
+    tile_base, blocks, base : In. First weight tile, output blocks and first accumulator block of the layer; stable
+        from the layer's first event to ``done``.
+    i_events : In(stream EventLayout). The layer's spikes, then one end token.
+    w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency 2).
+    r_en, r_addr, r_data : second read port of the accumulators (latency 1).
+    working : Out(1). An event or the pipeline is being worked on.
+    done : Out(1). One cycle; all sums are readable from the next cycle on.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        self._word = data.ArrayLayout(accumulator_layout(config), config.lanes)
+        block = bits_for(config.neuron_blocks)
+        super().__init__({
+            "tile_base": In(bits_for(config.weight_tiles)),
+            "blocks": In(block_count_bits(config)), "base": In(block),
+            "i_events": In(stream.Signature(EventLayout(config))),
+            "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(config.lanes)),
+            "w_data": In(weight_layout(config)),
+            "r_en": In(1), "r_addr": In(block), "r_data": Out(self._word),
+            "working": Out(1), "done": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c, low = self._config, bits_for(self._config.lanes)
+        # Twice the same contents: one copy to add to, one for the scan of the previous layer.
+        m.submodules.sums = sums = Ram(self._word, c.neuron_blocks, transparent=True)
+        m.submodules.scanned = scanned = Ram(self._word, c.neuron_blocks)
+
+        # Event register and its walk over the output blocks.
+        event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
+        block, first = Signal.like(self.blocks), Signal(init=1)
+        null = event.end & first
+        issue = valid & (~event.end | first)
+        finish = Signal()
+        m.d.comb += [
+            finish.eq(valid & (~issue | (block + 1 == self.blocks))),
+            self.i_events.ready.eq(~valid | (finish & ~event.end)),
+        ]
+        with m.If(finish):
+            m.d.sync += [valid.eq(0), block.eq(0), first.eq(event.end)]
+        with m.Elif(issue):
+            m.d.sync += [block.eq(block + 1), tile.eq(tile + 1)]
+        with m.If(self.i_events.valid & self.i_events.ready):
+            m.d.sync += [
+                valid.eq(1), event.eq(self.i_events.payload),
+                tile.eq(self.tile_base + (self.i_events.payload.index >> low) * self.blocks),
+            ]
+        m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
+
+        # Four stages behind the issue: bank, rotator, product, sum.
+        stage = data.StructLayout({"issue": 1, "end": 1, "first": 1, "null": 1, "address": len(self.base), "time": c.time.bits})
+        pipe = [Signal(stage, name=f"stage_{n}") for n in range(4)]
+        m.d.comb += [
+            pipe[0].issue.eq(issue), pipe[0].end.eq(finish & event.end), pipe[0].first.eq(first), pipe[0].null.eq(null),
+            pipe[0].address.eq(self.base + block), pipe[0].time.eq(event.time),
+        ]
+        m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
+        total = Signal(self._word)
+        for k in range(c.lanes):
+            weight = Signal(self.w_data[k].shape(), name=f"weight_{k}")
+            product = Signal(total[k].level.shape(), name=f"product_{k}")
+            m.d.sync += [
+                weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
+                product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
+            ]
+            m.d.comb += [
+                total[k].slope.eq(Mux(pipe[3].first, 0, sums.r_data[k].slope) + weight),
+                total[k].level.eq(Mux(pipe[3].first, 0, sums.r_data[k].level) + product),
+            ]
+        m.d.comb += [
+            sums.r_en.eq(pipe[2].issue), sums.r_addr.eq(pipe[2].address),
+            sums.w_en.eq(pipe[3].issue), sums.w_addr.eq(pipe[3].address), sums.w_data.eq(total),
+            scanned.w_en.eq(sums.w_en), scanned.w_addr.eq(sums.w_addr), scanned.w_data.eq(total),
+            scanned.r_en.eq(self.r_en), scanned.r_addr.eq(self.r_addr), self.r_data.eq(scanned.r_data),
+        ]
+        ended = Signal()
+        m.d.sync += ended.eq(pipe[3].end)
+        m.d.comb += [self.done.eq(ended), self.working.eq(valid | pipe[1].issue | pipe[2].issue | pipe[3].issue)]
+        return m

@@ -1,0 +1,95 @@
+"""Serialises accumulated neurons: of each block only those that fired (of the output layer, all)."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ..layouts import block_count_bits, shape_of
+from .rule import NeuronLayout, classify
+
+__all__ = ["NeuronScan", "accumulator_layout"]
+
+
+def accumulator_layout(config: CoreConfig):
+    """One lane's accumulators: slope W_j and level A_j."""
+    return data.StructLayout({"slope": shape_of(config.slope), "level": shape_of(config.level)})
+
+
+class NeuronScan(wiring.Component):
+    """Walks the blocks of a layer's accumulators; a block takes max(1, neurons sent) cycles.
+
+    First block in the output register 3 cycles after ``start``. Silent neurons cost nothing.
+
+    Members
+    -------
+    start : In(1). Begin; ``count``, ``blocks``, ``base``, ``output``, ``potential`` are taken in this cycle.
+    count, blocks, base : In. Neurons and blocks of the layer, address of its first block.
+    output, potential : In(1). Send every neuron; mark them for readout POTENTIAL.
+    r_en, r_addr, r_data : read port of the accumulators (latency 1).
+    neuron : Out(NeuronLayout). One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
+    busy : Out(1).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "start": In(1), "count": In(16), "blocks": In(block_count_bits(config)),
+            "base": In(bits_for(config.neuron_blocks)), "output": In(1), "potential": In(1),
+            "r_en": Out(1), "r_addr": Out(bits_for(config.neuron_blocks)),
+            "r_data": In(data.ArrayLayout(accumulator_layout(config), config.lanes)),
+            "neuron": Out(NeuronLayout(config)), "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c, lanes = self._config, self._config.lanes
+        low = bits_for(lanes)
+
+        # Fetch: the accumulators' read register always holds the next block.
+        address, left = Signal.like(self.r_addr), Signal.like(self.blocks)
+        fetched, take = Signal(), Signal()
+        output, potential, count = Signal(), Signal(), Signal(16)
+        m.d.comb += [self.r_en.eq((left != 0) & (~fetched | take)), self.r_addr.eq(address)]
+        with m.If(self.r_en):
+            m.d.sync += [address.eq(address + 1), left.eq(left - 1), fetched.eq(1)]
+        with m.Elif(take):
+            m.d.sync += fetched.eq(0)
+
+        # Hold: one block, its remaining neurons as a mask.
+        held, last, mask = Signal(), Signal(), Signal(lanes)
+        hold = Signal.like(self.r_data)
+        block = Signal(range(-(-c.max_neurons // lanes) + 1))
+        wanted = Signal(lanes)
+        for lane in range(lanes):
+            accumulated = self.r_data[lane]
+            fires = classify(c, accumulated.slope, accumulated.level)[2]
+            m.d.comb += wanted[lane].eq((fires | output) & (((block << low) | lane) < count))
+        rest = Signal(lanes)
+        m.d.comb += [rest.eq(mask & (mask - 1)), take.eq(fetched & (~held | (rest == 0)))]
+        with m.If(take):
+            m.d.sync += [hold.eq(self.r_data), mask.eq(wanted), held.eq(1), last.eq(left == 0), block.eq(block + 1)]
+        with m.Elif(held):
+            m.d.sync += mask.eq(rest)
+            with m.If(rest == 0):
+                m.d.sync += held.eq(0)
+        with m.If(self.start):
+            m.d.sync += [address.eq(self.base), left.eq(self.blocks), count.eq(self.count), block.eq(0),
+                         output.eq(self.output), potential.eq(self.potential)]
+
+        # Send: the lowest remaining lane, and the markers with the block's last slot.
+        lane = Signal(low)
+        for k in reversed(range(lanes)):
+            with m.If(mask[k]):
+                m.d.comb += lane.eq(k)
+        m.d.comb += [
+            self.neuron.item.eq(held & (mask != 0)),
+            self.neuron.index.eq(((block - 1) << low) | lane),
+            self.neuron.slope.eq(Array(hold[k].slope for k in range(lanes))[lane]),
+            self.neuron.level.eq(Array(hold[k].level for k in range(lanes))[lane]),
+            self.neuron.potential.eq(potential),
+            self.neuron.block_last.eq(held & (rest == 0)),
+            self.neuron.layer_last.eq(held & (rest == 0) & last),
+            self.busy.eq(held | fetched | (left != 0)),
+        ]
+        return m

@@ -1,0 +1,138 @@
+"""Memory access for the host: carries out READ and WRITE packets. Golden model: model/device.py."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ...spec.packets import TWO_WORD_SPACES, Kind, Space
+from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout
+
+__all__ = ["AccessLayout", "MemoryAccess"]
+
+
+class AccessLayout(data.StructLayout):
+    """The word being accessed: ``space`` and the addresses it may have there (one is meant)."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({
+            "space": Space, "input_layer": 1, "tile": bits_for(config.weight_tiles), "column": bits_for(config.lanes),
+            "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons)),
+        })
+
+
+class MemoryAccess(wiring.Component):
+    """Reads a column, or all neurons of a layer, block by block: 4 cycles and one for each word sent a block. Writes take
+    a cycle a word and one a block.
+
+    Members
+    -------
+    network : In. Stable while busy.
+    start, packet : In. Begin a READ or WRITE; ``packet`` is stable while busy.
+    i_payload : In(stream 32). Elements to write.
+    r_en, w_en : Out(1). Read (data 1 or 2 cycles later, held) and write the word of ``access``.
+    access : Out(AccessLayout).
+    w_data : Out, P x 32 bits, the elements in their lower bits.
+    r_data : In, P x 64 bits, the word last read, sign- or zero-extended.
+    o_result : Out(stream ResultLayout).
+    busy : Out(1).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
+            "i_payload": In(stream.Signature(32)), "r_en": Out(1), "w_en": Out(1), "access": Out(AccessLayout(config)),
+            "w_data": Out(data.ArrayLayout(32, config.lanes)), "r_data": In(data.ArrayLayout(signed(64), config.lanes)),
+            "o_result": Out(stream.Signature(ResultLayout())), "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c, network, packet, access = self._config, self.network, self.packet, self.access
+        low = bits_for(c.lanes)
+        above, below = Signal.like(packet.layer), Signal.like(packet.layer)
+        left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
+        matrix, two_words = Signal(), Signal()
+        address, tile = Signal.like(access.address), Signal.like(access.tile)
+        space = packet.space
+        column = network.column_base[above] + packet.column * network.blocks[above]
+        m.d.comb += [
+            above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above)),
+            matrix.eq((space == Space.WEIGHT) | (space == Space.FEEDBACK) | (space == Space.GRADIENT)),
+            two_words.eq(sum(space == s for s in TWO_WORD_SPACES)),
+            access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
+            access.address.eq(address), access.tile.eq(tile),
+        ]
+        value = Signal(signed(64))
+        result = self.o_result.payload
+        m.d.comb += [value.eq(Array(self.r_data[k] for k in range(c.lanes))[lane]), self.busy.eq(1)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
+                with m.If(self.start):
+                    m.next = "PLACE"
+            with m.State("PLACE"):
+                # Elements and first address; single-lane output errors are one "block" each.
+                m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), tile.eq(network.tile_base[above] + (packet.column >> low))]
+                with m.If(matrix):
+                    m.d.sync += [left.eq(network.size[above]), address.eq(
+                        column - Mux(space == Space.FEEDBACK, network.column_base[1] if c.max_layers > 1 else 0, 0))]
+                with m.Elif(space == Space.RANDOM):
+                    m.d.sync += [left.eq(c.lanes), address.eq(0)]
+                with m.Elif(space == Space.OUTPUT_ERROR):
+                    m.d.sync += [left.eq(network.size[network.layers]), address.eq(0)]
+                with m.Else():
+                    m.d.sync += [left.eq(network.size[packet.layer]),
+                                 address.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
+                m.next = "HEADER"
+                with m.If(packet.kind == Kind.WRITE):
+                    m.d.sync += self.w_data.eq(0)
+                    m.next = "GATHER"
+            with m.State("GATHER"):
+                m.d.comb += self.i_payload.ready.eq(1)
+                with m.If(self.i_payload.valid):
+                    m.d.sync += [self.w_data[lane].eq(self.i_payload.payload), lane.eq(lane + 1), left.eq(left - 1)]
+                    with m.If((left == 1) | lane.all()):
+                        m.next = "STORE"
+            with m.State("STORE"):
+                m.d.comb += self.w_en.eq(1)
+                m.d.sync += [self.w_data.eq(0), lane.eq(0), address.eq(address + 1),
+                             tile.eq(tile + network.blocks[packet.layer])]
+                m.next = "GATHER"
+                with m.If(left == 0):
+                    m.next = "HEADER"
+            with m.State("HEADER"):
+                m.d.comb += self.o_result.valid.eq(1)
+                with m.If(word == 0):
+                    m.d.comb += result.data.eq(packet.kind)
+                with m.Else():
+                    m.d.comb += [result.data.eq(packet.sequence), result.last.eq(packet.kind == Kind.WRITE)]
+                with m.If(self.o_result.ready):
+                    m.d.sync += word.eq(1)
+                    with m.If(word == 1):
+                        m.next = "FETCH"
+                        with m.If(packet.kind == Kind.WRITE):
+                            m.next = "IDLE"
+            with m.State("FETCH"):
+                m.d.comb += self.r_en.eq(1)
+                m.d.sync += wait.eq(2)
+                m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.sync += wait.eq(wait - 1)
+                with m.If(wait == 0):
+                    m.next = "SEND"
+            with m.State("SEND"):
+                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, value[32:], value[:32])),
+                             result.last.eq((left == 1) & (high | ~two_words))]
+                with m.If(self.o_result.ready):
+                    m.d.sync += high.eq(~high & two_words)
+                    with m.If(high | ~two_words):
+                        m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
+                        with m.If(lane.all() | (space == Space.OUTPUT_ERROR)):
+                            m.d.sync += [lane.eq(0), address.eq(address + 1),
+                                         tile.eq(tile + network.blocks[packet.layer])]
+                            m.next = "FETCH"
+                        with m.If(left == 1):
+                            m.next = "IDLE"
+        return m

@@ -1,0 +1,48 @@
+"""Simple dual-port block memory: one write port, one registered read port."""
+
+from amaranth.hdl import Module, Shape, ShapeLike, Value, unsigned
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import bits_for
+
+__all__ = ["Ram"]
+
+
+class Ram(wiring.Component):
+    """Memory of ``depth`` words of ``shape``. Read latency 1 cycle, 1 word/cycle each way; the read data hold
+    while ``r_en`` is low. Contents are zero at power-up.
+
+    Parameters
+    ----------
+    shape : layout or shape of a word.
+    depth : words.
+    transparent : a read of the address written in the same cycle gives the new word; otherwise the old one
+        (undefined in hardware: users must not collide).
+
+    Members
+    -------
+    r_en, r_addr : In. Read request.
+    r_data : Out, shape. Valid in the cycle after the request.
+    w_en, w_addr, w_data : In. Write request, visible to requests from the next cycle on.
+    """
+
+    def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False):
+        self._shape, self._depth, self._transparent = shape, depth, transparent
+        abits = bits_for(depth)
+        super().__init__({
+            "r_en": In(1), "r_addr": In(abits), "r_data": Out(shape),
+            "w_en": In(1), "w_addr": In(abits), "w_data": In(shape),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        word = unsigned(Shape.cast(self._shape).width)
+        m.submodules.memory = mem = memory.Memory(shape=word, depth=self._depth, init=[])
+        write = mem.write_port()
+        read = mem.read_port(transparent_for=(write,) if self._transparent else ())
+        m.d.comb += [
+            read.en.eq(self.r_en), read.addr.eq(self.r_addr), Value.cast(self.r_data).eq(read.data),
+            write.en.eq(self.w_en), write.addr.eq(self.w_addr), write.data.eq(Value.cast(self.w_data)),
+        ]
+        return m

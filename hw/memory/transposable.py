@@ -1,0 +1,65 @@
+"""Transposable weight memory: a row block or a column block of lanes weights in one access."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.rotate import rotate_lanes
+from ..layouts import shape_of, weight_layout
+from .ram import Ram
+
+__all__ = ["TransposableMemory"]
+
+
+class TransposableMemory(wiring.Component):
+    """Weights in tiles of P x P; element (r, c) of a tile lies in bank (r + c) mod P at word tile P + r, so the P
+    elements of a row, and those of a column, lie in P different banks.
+
+    Read latency 2 cycles (bank, then rotator); a write takes effect for reads issued 2 cycles later. One read and
+    one write a cycle; reads and writes of one word within 2 cycles of each other are the user's to avoid.
+
+    Members
+    -------
+    r_en, r_tile, r_index, r_column : In. Read row ``r_index`` of the tile, or column ``r_index`` if ``r_column``.
+    r_data : Out, P weights. Lane k: element (index, k) of a row, (k, index) of a column.
+    w_en, w_tile, w_index, w_data : In. Write column ``w_index`` of the tile.
+    """
+
+    READ_LATENCY = 2
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        word = weight_layout(config)
+        tile, index = bits_for(config.weight_tiles), bits_for(config.lanes)
+        super().__init__({
+            "r_en": In(1), "r_tile": In(tile), "r_index": In(index), "r_column": In(1), "r_data": Out(word),
+            "w_en": In(1), "w_tile": In(tile), "w_index": In(index), "w_data": In(word),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes, low = self._config.lanes, len(self.r_index)
+        banks = [Ram(shape_of(self._config.weight), self._config.weight_tiles * lanes) for _ in range(lanes)]
+        for bank, ram in enumerate(banks):
+            m.submodules[f"bank_{bank}"] = ram
+
+        # The row within the tile that bank b holds of column c is (b - c) mod P.
+        w_en, w_tile, w_index = Signal(), Signal.like(self.w_tile), Signal.like(self.w_index)
+        w_lanes = rotate_lanes(m, [self.w_data[k] for k in range(lanes)], (-self.w_index)[:low], "write")
+        m.d.sync += [w_en.eq(self.w_en), w_tile.eq(self.w_tile), w_index.eq(self.w_index)]
+        r_index = Signal.like(self.r_index)
+        with m.If(self.r_en):
+            m.d.sync += r_index.eq(self.r_index)
+        for bank, ram in enumerate(banks):
+            r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
+            m.d.comb += [
+                r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index)),
+                w_row.eq(bank - w_index),
+                ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
+                ram.w_en.eq(w_en), ram.w_addr.eq((w_tile << low) | w_row),
+            ]
+            m.d.sync += ram.w_data.eq(w_lanes[bank])
+        r_lanes = rotate_lanes(m, [ram.r_data for ram in banks], r_index, "read")
+        m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
+        return m

@@ -1,0 +1,86 @@
+"""Update engine: the walk over all columns that moved, or the backward engine's words as they come.
+Golden models: model/exact/update.py, model/timing.py."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, Optimizer, bits_for
+from ..arithmetic.delay import delay
+from ..backward.lanes import GradientWordLayout, contribution_layout
+from ..control.column_walker import ColumnWalker
+from ..layouts import NetworkLayout, SettingsLayout, gradient_layout, weight_layout
+from .touched import TouchedColumns
+from .unit import UpdateUnit
+
+__all__ = ["UpdateEngine"]
+
+
+class UpdateEngine(wiring.Component):
+    """With a gradient memory: ``start`` updates every column that gradients reached since the last update (every column
+    where momentum or decay moves the others too). Without: each word of contributions updates at once.
+
+    Members
+    -------
+    network, settings : In. Stable while busy.
+    forget : In(1). Forget which columns moved; busy meanwhile.
+    start : In(1). Update (gradient memory only).
+    add_en, add_word, contribution : In. The backward engine's words, contributions two cycles later.
+    gradient_en, gradient_addr, gradient_data : read port of the gradient memory (latency 1).
+    kept_en, kept_addr, kept : Out. Write port of the gradient memory.
+    w_*, write_* : read and write ports of the weight memory, columns, as in UpdateUnit.
+    random_load, random_in, random_state : generators' states.
+    saturated : Out. Saturated weights.
+    busy : Out(1).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        word, weights, gradients = GradientWordLayout(config), weight_layout(config), gradient_layout(config)
+        tile, index, states = bits_for(config.weight_tiles), bits_for(config.lanes), data.ArrayLayout(32, config.lanes)
+        passed = {
+            "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index),
+            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index), "write_data": Out(weights),
+            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradients),
+            "random_state": Out(states), "saturated": Out(bits_for(config.lanes + 1)),
+        }
+        self._passed = tuple(passed)
+        super().__init__({
+            "network": In(NetworkLayout(config)), "settings": In(SettingsLayout(config)),
+            "forget": In(1), "start": In(1), "add_en": In(1), "add_word": In(word),
+            "contribution": In(contribution_layout(config)),
+            "gradient_en": Out(1), "gradient_addr": Out(word["address"].shape), "gradient_data": In(gradients),
+            "w_data": In(weights), "random_load": In(1), "random_in": In(states), "busy": Out(1), **passed,
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self._config
+        m.submodules.unit = unit = UpdateUnit(c)
+        m.d.comb += [getattr(self, name).eq(getattr(unit, name)) for name in self._passed]
+        m.d.comb += [
+            unit.settings.eq(self.settings), unit.w_data.eq(self.w_data),
+            unit.random_load.eq(self.random_load), unit.random_in.eq(self.random_in),
+        ]
+        if not c.gradient_memory:
+            m.d.comb += [unit.word_en.eq(self.add_en), unit.word.eq(self.add_word),
+                         self.busy.eq(unit.busy | self.add_en)]
+            m.d.comb += [unit.gradient[k].eq(self.contribution[k]) for k in range(c.lanes)]
+            return m
+
+        m.submodules.walker = walker = ColumnWalker(c)
+        m.submodules.touched = touched = TouchedColumns(c)
+        sparse = Signal()
+        m.d.comb += [
+            walker.network.eq(self.network), walker.start.eq(self.start), walker.first_layer.eq(0),
+            touched.clear.eq(self.forget), touched.mark_en.eq(self.add_en), touched.mark.eq(self.add_word.neuron),
+            touched.drop_en.eq(walker.valid), touched.drop.eq(walker.word.neuron), touched.peek.eq(walker.peek),
+            sparse.eq((self.settings.decay[walker.word.layer] == 0) if c.optimizer is Optimizer.SGD else 0),
+            walker.skip.eq(sparse & ~touched.marked),
+            unit.word_en.eq(walker.valid), unit.word.eq(walker.word),
+            self.gradient_en.eq(delay(m, walker.valid, 1, "gradient_en")),
+            self.gradient_addr.eq(delay(m, walker.word.address, 1, "gradient_addr")),
+            unit.gradient.eq(self.gradient_data),
+            self.busy.eq(walker.busy | unit.busy | touched.busy),
+        ]
+        return m

@@ -1,0 +1,84 @@
+"""Weight update: W' = sat(W - stochastic_round(step / 2**(16 + s))). Golden model: model/exact/update.py."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ...spec.random import ROUNDING_BITS
+from ..arithmetic.delay import delay
+from ..arithmetic.random_lanes import RandomLanes
+from ..arithmetic.rounding import overflows, saturate
+from ..backward.lanes import GradientWordLayout
+from ..layouts import SettingsLayout, gradient_layout, weight_layout
+from .optimizers import optimizer_rule, step_shape
+
+__all__ = ["UpdateUnit"]
+
+
+class UpdateUnit(wiring.Component):
+    """Updates a word (column block) a cycle; a weight is written 5 cycles after its word, takes effect 2 cycles later.
+
+    Members
+    -------
+    settings : In. Learning rates and decays.
+    word_en, word : In. Word to update; ``gradient`` : In, its gradients two cycles later.
+    w_en, w_tile, w_index, w_data : column read port of the weight memory (latency 2).
+    write_en, write_tile, write_index, write_data : column write port of the weight memory.
+    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update.
+    random_load, random_in, random_state : load and see the generators' states.
+    saturated : Out. How many weights of an earlier word saturated.
+    busy : Out(1). Words in the pipeline.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        word, weights, gradients = GradientWordLayout(config), weight_layout(config), gradient_layout(config)
+        tile, index, states = bits_for(config.weight_tiles), bits_for(config.lanes), data.ArrayLayout(32, config.lanes)
+        super().__init__({
+            "settings": In(SettingsLayout(config)), "word_en": In(1), "word": In(word), "gradient": In(gradients),
+            "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index), "w_data": In(weights),
+            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index), "write_data": Out(weights),
+            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradients),
+            "random_load": In(1), "random_in": In(states), "random_state": Out(states),
+            "saturated": Out(bits_for(config.lanes + 1)), "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c = self._config
+        m.submodules.rule = rule = optimizer_rule(c)
+        m.submodules.random = random = RandomLanes(c.lanes)
+        valid, word = [self.word_en], [self.word]
+        for stage in range(1, 6):
+            valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
+            word.append(delay(m, word[-1], 1, f"word_{stage}"))
+
+        # Stage 2: operands are here. Stage 3: numerators; what the gradient memory keeps.
+        rate = self.settings.rate
+        m.d.comb += [
+            self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
+            rule.weight.eq(self.w_data), rule.gradient.eq(self.gradient),
+            rule.mantissa.eq(rate[word[2].layer].mantissa), rule.decay.eq(self.settings.decay[word[2].layer]),
+            self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address), self.kept.eq(rule.kept),
+        ]
+
+        # Stage 4: shifted steps. Stage 5: rounded, subtracted, saturated; the generators step.
+        weight_4 = delay(m, self.w_data, 2, "weight")
+        shifted = Signal(data.ArrayLayout(step_shape(c), c.lanes))
+        over = Signal(c.lanes)
+        m.d.comb += random.step.eq(valid[4])
+        for k in range(c.lanes):
+            moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
+            m.d.comb += moved.eq(weight_4[k] - ((shifted[k] + random.value[k]) >> ROUNDING_BITS))
+            m.d.sync += [
+                shifted[k].eq(rule.step[k] >> rate[word[3].layer].shift),
+                self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(valid[4] & overflows(moved, c.weight)),
+            ]
+        m.d.comb += [
+            self.write_en.eq(valid[5]), self.write_tile.eq(word[5].tile), self.write_index.eq(word[5].column),
+            random.load.eq(self.random_load), random.state_in.eq(self.random_in), self.random_state.eq(random.state),
+        ]
+        m.d.sync += [self.saturated.eq(sum(over[k] for k in range(c.lanes))),
+                     self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5])]
+        return m

@@ -1,0 +1,149 @@
+"""Verilog text and a JSON description of one build. Both depend on the configuration and the sources only."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from amaranth.back import rtlil, verilog
+from amaranth.lib import wiring
+
+from ..spec.config import CoreConfig
+from ..spec.errors import REMEDIES, ErrorCode
+from ..spec.packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space
+from ..spec.registers import Register, core_digest, register_map
+
+__all__ = ["ADDRESS_BITS", "PORTS", "TOP", "Port", "convert", "description", "generate"]
+
+TOP = "coldspike"
+"""Name of the Verilog module."""
+
+ADDRESS_BITS = 12
+"""Bits of an AXI4-Lite byte address: the register map ends below 4 KiB."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A pin of the top module; ``direction`` is "input" or "output", as the core sees it."""
+
+    name: str
+    direction: str
+    bits: int
+    text: str
+
+
+def _ports() -> tuple[Port, ...]:
+    inputs_outputs = {
+        "s_axi_": ("register port", "awaddr:12> awprot:3> awvalid> awready< wdata:32> wstrb:4> wvalid> wready< "
+                   "bresp:2< bvalid< bready> araddr:12> arprot:3> arvalid> arready< rdata:32< rresp:2< rvalid< rready>"),
+        "s_axis_": ("packets in", "tdata:32> tvalid> tready< tlast>"),
+        "m_axis_": ("results out", "tdata:32< tvalid< tready> tlast<"),
+    }
+    out = [Port("clk", "input", 1, "clock, rising edge"), Port("rst", "input", 1, "reset, synchronous, active high")]
+    for prefix, (text, pins) in inputs_outputs.items():
+        for pin in pins.split():
+            name, _, bits = pin[:-1].partition(":")
+            out.append(Port(prefix + name, "input" if pin[-1] == ">" else "output", int(bits or 1), text))
+    return (*out, Port("irq", "output", 1, "interrupt, level, active high"))
+
+
+PORTS = _ports()
+"""Every pin of the top module, ARM's names in lower case."""
+
+
+@contextmanager
+def _zero_memories_left_out() -> Iterator[None]:
+    """Makes Amaranth skip initial values of memories that are zero throughout.
+
+    It spells them out bit by bit otherwise: 85 % of the conversion time and 97 % of the text at 32 lanes.
+    """
+    emit = rtlil.ModuleEmitter.emit_memory
+
+    def emit_memory(self, cell_index, cell):
+        if any(cell.init):
+            emit(self, cell_index, cell)
+
+    rtlil.ModuleEmitter.emit_memory = emit_memory
+    try:
+        yield
+    finally:
+        rtlil.ModuleEmitter.emit_memory = emit
+
+
+_MEMORY = re.compile(r"^  reg (?:\[\d+:0\] )?(?P<name>\S+) *\[(?P<top>\d+):0\];$")
+
+
+def _zero_memories(text: str) -> str:
+    """Gives each memory without initial values a loop that clears it, which the power-up state of an FPGA does too."""
+    lines = text.split("\n")
+    filled = {m[1] for m in (re.match(r"^    (\S+) *\[0\] = ", line) for line in lines) if m}
+    out = []
+    for line in lines:
+        out.append(line)
+        memory = _MEMORY.match(line)
+        if memory and memory["name"] not in filled:
+            name, top = memory["name"], memory["top"]
+            # An escaped identifier ends with white space; loop and block names are our own and unique in a module.
+            out += [f"  initial begin : clear_{len(out)}", "    integer word;",
+                    f"    for (word = 0; word <= {top}; word = word + 1) {name} [word] = 0;", "  end"]
+    return "\n".join(out)
+
+
+def _check_ports(component: wiring.Component) -> None:
+    """ValueError when the component's members are not exactly PORTS (clock and reset aside)."""
+    wanted = {p.name: (wiring.In if p.direction == "input" else wiring.Out, p.bits) for p in PORTS[2:]}
+    found = {"__".join(map(str, path)): (member.flow, len(value.as_value() if hasattr(value, "as_value") else value))
+             for path, member, value in component.signature.flatten(component)}
+    for name in wanted.keys() | found.keys():
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"port {name} of {type(component).__name__} is {found.get(name)}, "
+                             f"the pin list in hw/verilog.py has {wanted.get(name)}")
+
+
+def convert(component: wiring.Component) -> str:
+    """Verilog of ``component``, which has the pins PORTS, as module ``coldspike``.
+
+    Raises
+    ------
+    ValueError : its members are not those pins.
+    """
+    _check_ports(component)
+    with _zero_memories_left_out():
+        text = verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True)
+    return _zero_memories(text)
+
+
+def generate(config: CoreConfig) -> str:
+    """Verilog of the accelerator. The same configuration, sources and Amaranth version give the same text."""
+    from .top import Coldspike  # here: the description needs no core
+    return f"// {TOP}: build 0x{core_digest(config):08X}\n{convert(Coldspike(config))}"
+
+
+def _register(register: Register, config: CoreConfig) -> dict:
+    reset = core_digest(config) if register.name == "DIGEST" else register.reset
+    return {
+        "name": register.name, "address": register.address, "access": str(register.access), "bits": register.bits,
+        "reset": reset, "text": register.text,
+        "fields": [{"name": f.name, "low": f.low, "bits": f.bits, "text": f.text} for f in register.fields],
+    }
+
+
+def description(config: CoreConfig) -> dict:
+    """Everything a driver in another language needs to use this build, as plain values for JSON."""
+    formats = ("weight", "time", "slope", "level", "potential", "logit", "factor", "error", "error_sum", "gradient")
+    return {
+        "name": TOP,
+        "digest": core_digest(config),
+        "configuration": config.as_dict(),
+        "formats": {name: {"bits": q.bits, "fraction": q.fraction, "signed": q.signed}
+                    for name, q in ((name, getattr(config, name)) for name in formats)},
+        "registers": [_register(r, config) for r in register_map(config)],
+        "packets": {
+            "kinds": {k.name: int(k) for k in Kind},
+            "spaces": {s.name: {"value": int(s), "writable": s in WRITABLE_SPACES, "two_words": s in TWO_WORD_SPACES}
+                       for s in Space if config.gradient_memory or s is not Space.GRADIENT},
+            "errors": {e.name: {"value": int(e), "remedy": REMEDIES[e]} for e in ErrorCode},
+            "fired_bit": FIRED_BIT,
+        },
+        "ports": [{"name": p.name, "direction": p.direction, "bits": p.bits, "text": p.text} for p in PORTS],
+    }

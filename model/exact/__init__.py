@@ -1,0 +1,9 @@
+"""Bit-exact integer model: every architectural state of the accelerator, from docs/numerics.md.
+
+It says *what* each integer is, not how or when the hardware makes it, and works on whole batches.
+"""
+
+from .network import ExactNetwork
+from .record import AccessRecord, SampleRecord, UpdateRecord
+
+__all__ = ["AccessRecord", "ExactNetwork", "SampleRecord", "UpdateRecord"]

