@@ -84,11 +84,12 @@ def as_dict(check: Verification, layers: str, batches: int, phases: dict[str, in
 def report(check: Verification, phases: dict[str, int]) -> None:
     """Prints the result for people."""
     console = Console()
-    table = Table("state", "values compared", "mismatches")
+    table = Table("state", "values compared", "of these not 0", "mismatches")
     for column in table.columns[1:]:
         column.justify = "right"
     for kind, tally in check.tallies.items():
-        table.add_row(kind, f"{tally.values:,}", f"[red]{tally.mismatches:,}[/]" if tally.mismatches else "0")
+        table.add_row(kind, f"{tally.values:,}", f"{tally.nonzero:,}",
+                      f"[red]{tally.mismatches:,}[/]" if tally.mismatches else "0")
     console.print(table)
     print("simulated cycles: " + ", ".join(f"{phase} {count:,}" for phase, count in phases.items()))
     if check.corrupted:

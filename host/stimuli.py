@@ -14,7 +14,8 @@ __all__ = ["Batch", "random_batch", "random_memories", "random_settings"]
 
 KINDS = ("silent", "full", "late", "sparse", "even", "dense")
 FIRED_SHARE = {"silent": 0.0, "full": 1.0, "late": 1.0, "sparse": 0.1, "even": 0.5, "dense": 0.9}
-STEP = 0.25  # learning rate to aim at: weights of order 1 move visibly with every update
+# Learning rates to aim at: weights of order 1 move visibly with every update.
+STEPS = {Optimizer.SGD: 1.0, Optimizer.SIGN_MOMENTUM: 0.05}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,8 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
             strength = 2.0 ** random.uniform(-2, 1.5, shape[1])
             real = (random.standard_normal(shape) + random.uniform(-0.5, 0.7, shape[1])) * strength / np.sqrt(shape[0])
             out[name] = np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64)
+            extreme = random.choice([weight.min, weight.max, 0, 0, 0, 0], shape[0])  # the first neuron's updates saturate
+            out[name][:, 0] = np.where(extreme, extreme, out[name][:, 0])
     return out
 
 
@@ -79,7 +82,7 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     divisor = batch_size if config.optimizer is Optimizer.SGD and config.gradient_memory else 1
     unit = 2.0 ** rate_exponent(config) * divisor
     mantissas = random.integers(128, 256, depth)
-    shifts = np.clip(np.rint(np.log2(mantissas * unit / STEP)), 0, 31)
+    shifts = np.clip(np.rint(np.log2(mantissas * unit / STEPS[config.optimizer])), 0, 31)
     rates = mantissas * unit * 2.0**-shifts  # exactly what a register can hold
     decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5)
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),

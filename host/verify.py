@@ -22,11 +22,12 @@ class Tally:
 
     Members
     -------
-    values, mismatches : how many values were compared, and how many of them differed.
+    values, nonzero, mismatches : how many values were compared, how many of them were not 0, how many differed.
     first : the first difference in words, or None.
     """
 
     values: int = 0
+    nonzero: int = 0
     mismatches: int = 0
     first: str | None = None
 
@@ -67,23 +68,29 @@ class Verification:
     def run(self, batches: int, batch_size: int, watch=lambda number: None) -> None:
         """Runs and compares ``batches`` batches; halfway, both sides stop and start again.
 
-        ``watch`` is called with the number of batches done.
+        The first and every other batch is compared before its update, too: plain gradients are zero after it. The
+        others go to the accelerator in one exchange, as in training. ``watch`` is called with the batches done.
         """
         config, fault = self.sides[0].config, int(self._faults.integers(batches))
         for number in range(batches):
             if number == batches // 2 and number:
                 self._restart()
             batch = random_batch(self._random, config, self.settings.layers, number, batch_size)
-            golden, simulated = (self._states(side, batch) for side in self.sides)
-            if self.corrupt and number == fault:
-                self._flip(simulated)
-            self._compare(golden, simulated, f"batch {number + 1}")
+            parts = ["samples", "update"] if number % 2 == 0 else ["batch"]
+            for part in parts:
+                golden, simulated = (self._states(side, batch, part) for side in self.sides)
+                if self.corrupt and number == fault and part == parts[-1]:
+                    self._flip(simulated)
+                self._compare(golden, simulated, f"batch {number + 1}" + (", before its update" if part == "samples" else ""))
             watch(number + 1)
 
-    def _states(self, side: Accelerator, batch: Batch) -> list[State]:
+    def _states(self, side: Accelerator, batch: Batch, part: str) -> list[State]:
+        """Sends the ``samples`` of a batch, its ``update``, or the whole ``batch``; returns everything to compare."""
         samples = packets.encode_samples(batch.times, batch.labels, train=batch.train, fired=batch.fired)
-        kinds = np.array([Kind.SAMPLE] * len(batch.labels) + [Kind.UPDATE])
-        words, starts = side.exchange(packets.concatenate(samples, packets.encode_update()), kinds)
+        update = packets.encode_update()
+        stream = {"samples": samples, "update": update, "batch": packets.concatenate(samples, update)}[part]
+        kinds = [Kind.SAMPLE] * (len(batch.labels) * (part != "update")) + [Kind.UPDATE] * (part != "samples")
+        words, starts = side.exchange(stream, np.array(kinds))
         return [words_state(words, starts), *read_states(side, total_cycles=self.total_cycles)]
 
     def _restart(self) -> None:
@@ -104,6 +111,7 @@ class Verification:
         for expected, found in zip(golden, simulated, strict=True):
             tally = self.tallies.setdefault(expected.kind, Tally())
             tally.values += expected.values.size
+            tally.nonzero += int(np.count_nonzero(expected.values))
             if expected.values.shape != found.values.shape:
                 tally.mismatches += max(expected.values.size, found.values.size)
                 tally.first = tally.first or (f"{when}: {expected.place or expected.kind}: {found.values.size} values "

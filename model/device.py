@@ -82,7 +82,7 @@ class GoldenDevice:
         elif register.name == "INTERRUPT_STATUS":
             self._pending &= ~value
         elif register.access is Access.CONFIG and self._running:
-            self._record(ErrorCode.BUSY)
+            self._report(ErrorCode.BUSY)
         else:
             self._values[register.name] = value
 
@@ -101,7 +101,7 @@ class GoldenDevice:
             self._running = False
         if value >> Control.START & 1:
             if self._running:
-                self._record(ErrorCode.BUSY)
+                self._report(ErrorCode.BUSY)
             else:
                 self._start()
 
@@ -109,10 +109,10 @@ class GoldenDevice:
         get = self._values.__getitem__
         depth = get("LAYERS")
         if not 1 <= depth <= self.config.max_layers:
-            return self._record(ErrorCode.NETWORK)
+            return self._report(ErrorCode.NETWORK)
         layers = tuple(get(f"SIZE_{l}") for l in range(depth + 1))
         if min(layers) < 1 or self.config.misfit(layers):
-            return self._record(ErrorCode.NETWORK)
+            return self._report(ErrorCode.NETWORK)
         if self.network is None or self.network.layers != layers:
             random = None if self.network is None else self.network.random
             self.network = ExactNetwork(self.config, layers)
@@ -125,7 +125,7 @@ class GoldenDevice:
             [get(f"DECAY_{l}") for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"))
         self._running, self._sequence = True, 0
 
-    def _record(self, error: ErrorCode):
+    def _report(self, error: ErrorCode):
         """Make an error known: the first one sticks."""
         if self._error is ErrorCode.NONE:
             self._error = error
@@ -168,7 +168,7 @@ class GoldenDevice:
             packet = packets.packet(number)
             error = judge(packets.network, packet.tolist())
             if error:
-                self._record(error)
+                self._report(error)
                 self._counters["PACKETS_DROPPED"] += 1
                 self._answer(Kind.ERROR, status=error)
             else:

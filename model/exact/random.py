@@ -15,13 +15,12 @@ __all__ = ["CHUNK", "jump", "stream"]
 CHUNK = 64  # words stepped one by one; a power of two
 
 
-def _step(states: np.ndarray) -> np.ndarray:
-    """One generator step of every state (uint32)."""
-    left, right, again = (np.uint32(s) for s in XORSHIFT)
-    states = states ^ (states << left)
-    states ^= states >> right
-    states ^= states << again
-    return states
+def _step(states: np.ndarray, spare: np.ndarray):
+    """One generator step of every state (uint32) in place; ``spare`` is overwritten."""
+    left, right, again = XORSHIFT
+    states ^= np.left_shift(states, left, out=spare)
+    states ^= np.right_shift(states, right, out=spare)
+    states ^= np.left_shift(states, again, out=spare)
 
 
 def _apply(tables: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -69,15 +68,17 @@ def stream(states: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
     if words == 0:
         return np.zeros((0, len(states)), np.uint32), states
     chunks = -(-words // CHUNK)
-    starts = states.astype(np.uint32)[None]
+    starts = states.astype(np.uint32)[None]  # a copy: it is stepped in place
     log_steps = CHUNK.bit_length() - 1
     while len(starts) < chunks:
         starts = np.concatenate([starts, _apply(_power_tables(log_steps), starts[:chunks - len(starts)])])
         log_steps += 1
     shown = np.empty((chunks, CHUNK, len(states)), np.uint32)
-    current = starts
+    current, spare = starts, np.empty_like(starts)
     for word in range(CHUNK):
         shown[:, word] = current
-        current = _step(current)
+        _step(current, spare)
     shown = shown.reshape(chunks * CHUNK, len(states))[:words]
-    return shown, _step(shown[-1])
+    after = shown[-1].copy()
+    _step(after, np.empty_like(after))
+    return shown, after

@@ -64,7 +64,7 @@ def test_wrong_pins_are_refused():
 def test_zero_memories_take_one_line_and_tables_keep_their_values():
     text = verilog.convert(Storing())
     loops = re.findall(r"for \(word = 0; word <= (\d+); word = word \+ 1\)", text)
-    assert sorted(loops) == ["7", "999"]  # the queue of Echo and the zero memory
+    assert sorted(loops) == ["6", "999"]  # the queue of Echo (its eighth word is the output register) and the zero memory
     assert re.findall(r"\[[012]\] = 16'h(\d+);", text) == ["0003", "0001", "0004"]
 
 

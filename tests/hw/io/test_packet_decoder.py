@@ -258,6 +258,71 @@ def test_next_packet_loads_while_a_descriptor_waits():
     assert (sum(t["claimed"] for t in trace), sum(t["tape"] for t in trace)) == (1, 6)
 
 
+def test_not_idle_until_the_descriptor_is_taken():
+    dut, trace = PacketDecoder(SMALL), []
+
+    async def body(ctx):
+        for word in words_of([header(Kind.UPDATE), 0]):
+            assert ctx.get(dut.idle) == (word["last"] == 0)
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(20)
+        assert not ctx.get(dut.idle)
+        ctx.set(dut.o_descriptor.ready, 1)
+        await ctx.tick()
+        assert ctx.get(dut.idle)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), background=[watch(trace, idle=dut.idle)])
+
+
+def test_full_payload_queue_stalls_without_loss():
+    dut = PacketDecoder(SMALL)
+    full = sample([(i, i) for i in range(5)])
+    count = dut.payload_depth // 5 + 2
+    descriptors, payload, memory = [], [], {}
+
+    async def late(ctx):
+        await ctx.tick().repeat(count * 20)
+        assert len(descriptors) == dut.payload_depth // 5
+        ctx.set(dut.o_payload.ready, 1)
+        while len(payload) < 5 * count:
+            _, _, valid, word = await ctx.tick().sample(dut.o_payload.valid, dut.o_payload.payload)
+            payload.extend([word] * valid)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), source(dut.i, words_of(full) * count)), late,
+             sink(dut.o_descriptor, descriptors, count), background=[tape_into(memory, dut)])
+    assert payload == full[2:] * count
+    assert [memory[slot, block][-1] for slot in range(SLOTS) for block in range(3)] == tape_model(
+        full, SMALL, (5, 3, 2)) * SLOTS
+
+
+@pytest.mark.parametrize("early", range(4))
+def test_sequence_begins_at_zero_with_the_start(early):
+    """Word 0 is transferred ``early`` cycles before ``running`` rises: STOPPED and counted before, or good and first."""
+    dut, descriptors = PacketDecoder(SMALL), []
+
+    async def body(ctx):
+        for word in words_of(GOOD):
+            await put(ctx, dut.i, word)
+        await ctx.tick().repeat(12)
+        ctx.set(dut.running, 0)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.i.payload, words_of(GOOD)[0])
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.running, early == 0)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        for _ in range(early - 1):
+            await ctx.tick()
+        ctx.set(dut.running, 1)
+        for word in words_of(GOOD)[1:] + words_of(GOOD):
+            await put(ctx, dut.i, word)
+
+    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), sink(dut.o_descriptor, descriptors, 3))
+    before = [(ErrorCode.NONE, 0), (ErrorCode.STOPPED, 1), (ErrorCode.NONE, 0)]
+    with_start = [(ErrorCode.NONE, 0), (ErrorCode.NONE, 0), (ErrorCode.NONE, 1)]
+    assert [(d.status, d.sequence) for d in descriptors] == (with_start if early < 2 else before)
+
+
 @pytest.mark.parametrize("pause", [2, 20])
 @pytest.mark.parametrize("sent", range(1, len(GOOD)))
 def test_stop_drops_the_packet_under_way(sent, pause):

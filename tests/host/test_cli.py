@@ -1,0 +1,157 @@
+import json
+import re
+
+import pytest
+from coldspike.host.checkpoint import CHECKPOINT_NAME
+from coldspike.host.cli import main
+
+QUICK = ["train", "--device", "golden", "--layers", "64-12-10", "--samples", "64", "--test-samples", "20", "--epochs", "2",
+         "--lanes", "4"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLDSPIKE_TRACEBACK", raising=False)
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command line: exit code, standard output, standard error."""
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+    return run
+
+
+@pytest.fixture
+def trained(run, tmp_path):
+    folder = tmp_path / "run"
+    assert run(*QUICK, "--out", str(folder), "--no-plot")[0] == 0
+    return folder
+
+
+def test_training_records_the_run_and_prints_the_summary(run, tmp_path):
+    code, out, err = run(*QUICK, "--out", "here", "--json")
+    assert code == 0
+    summary = json.loads(out)
+    assert summary == json.loads((tmp_path / "here" / "summary.json").read_text())
+    assert {p.name for p in (tmp_path / "here").iterdir()} == {
+        "summary.json", "metrics.csv", "config.toml", CHECKPOINT_NAME, "curve.png", "curve.svg"}
+    assert err.count("epoch ") == 2
+
+
+def test_runs_are_numbered_and_a_table_ends_them(run, tmp_path):
+    for number in (1, 2):
+        code, out, _ = run(*QUICK, "--no-plot")
+        assert code == 0 and (tmp_path / "runs" / f"digits-fbp-{number}" / "summary.json").exists()
+        for text in ("test accuracy", "forward cycles", "update cycles", "weights transported", "reduction against BP"):
+            assert text in out
+
+
+def test_a_config_file_repeats_a_run(run, trained):
+    code, out, _ = run("train", "--config", str(trained / "config.toml"), "--out", "again", "--json")
+    assert code == 0
+    assert json.loads(out)["weights_digest"] == json.loads((trained / "summary.json").read_text())["weights_digest"]
+
+
+def test_a_run_can_be_continued(run, trained):
+    code, out, _ = run("train", "--resume", str(trained), "--epochs", "3", "--json")
+    assert code == 0 and json.loads(out)["epochs"] == 3
+    whole = run(*QUICK, "--epochs", "3", "--json", "--no-plot")
+    assert json.loads(whole[1])["weights_digest"] == json.loads(out)["weights_digest"]
+
+
+@pytest.mark.parametrize("arguments, code, message", [
+    (["train", "--layers", "64-x-10"], 2, r"layers '64-x-10': write at least two positive sizes joined by '-'"),
+    (["train", "--layers", "784-10"], 2, r"layers 784-10: digits needs 64 inputs and 10 outputs"),
+    (["train", "--lr", "1000"], 2, r"learning rate 1000 at batch size \d+ is outside what this build can apply"),
+    (["train", "--data", "mnist"], 2, r"--data 'mnist' is unknown; choose one of: digits, fashion-mnist"),
+    (["train", "--epochs", "many"], 2, r"Invalid value for '--epochs'"),
+    (["train", "--device", "board"], 2, r"--device 'board' is unknown"),
+    (["train", "--samples", "5000"], 2, r"samples = 5000: this data set has 1 to 1437"),
+    (["train", "--resume", "nowhere"], 1, r"nowhere/checkpoint\.safetensors does not exist: name the folder of a run"),
+    (["train", "--config", "none.toml"], 2, r"none\.toml cannot be read"),
+    (["verify", "--layers", "5"], 2, r"layers '5': write at least two"),
+    (["verify", "--lanes", "5"], 2, r"lanes = 5: the lane count must be a power of two"),
+    (["verify", "--feedback", "fa"], 2, r"--feedback 'fa' is unknown; choose one of: bp, fbp"),
+    (["verify", "--stall", "1"], 2, r"stall = 1\.0: a probability from 0 to 0\.99 is needed"),
+    (["verify", "--gradient-bits", "40"], 2, r"--gradient-bits 40: a READ packet carries 32 bits"),
+    (["generate", "--layers", "0-1"], 2, r"layers '0-1': write at least two positive sizes"),
+    (["bench", "--samples", "10"], 2, r"--samples 10: at least one batch of 64 is needed"),
+    (["learn"], 2, r"No such command 'learn'"),
+])
+def test_a_mistake_is_one_line(run, arguments, code, message):
+    found, out, err = run(*arguments)
+    assert found == code and out == ""
+    assert re.fullmatch(rf"coldspike: .*{message}.*\n", err), err
+
+
+def test_missing_data_is_one_line(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLDSPIKE_DATA", str(tmp_path))
+    code, _, err = run("train", "--data", "fashion-mnist", "--device", "golden")
+    assert code == 1
+    assert re.fullmatch(r"coldspike: \S+train-images-idx3-ubyte\.gz does not exist: put the file from .* there.*\n", err)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--layers", "64-13-10"], r"--layers 64-13-10: this run began with 64-12-10; leave the option out"),
+    (["--out", "other"], r"--out other: a run continues in its own folder"),
+])
+def test_a_run_does_not_become_another(run, trained, arguments, message):
+    code, _, err = run("train", "--resume", str(trained), *arguments)
+    assert code == 2 and re.match(rf"coldspike: {message}", err) and err.count("\n") == 1
+
+
+def test_a_finished_run_is_not_overwritten(run, trained):
+    before = (trained / CHECKPOINT_NAME).read_bytes()
+    code, _, err = run(*QUICK, "--out", str(trained))
+    assert code == 2 and re.match(r"coldspike: --out \S+: holds a run already; continue it with --resume", err)
+    assert (trained / CHECKPOINT_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:-40], lambda content: content[:-1] + b"\xff", lambda content: b""])
+def test_a_damaged_checkpoint_is_one_line(run, trained, spoil):
+    path = trained / CHECKPOINT_NAME
+    path.write_bytes(spoil(path.read_bytes()))
+    code, _, err = run("train", "--resume", str(trained))
+    assert code == 1
+    assert re.fullmatch(r"coldspike: \S+checkpoint\.safetensors (is truncated or damaged|was altered).*\n", err), err
+
+
+def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
+    import os
+    import signal
+
+    from coldspike.host.display import TrainingDisplay
+    expected = json.loads(run(*QUICK, "--out", "whole", "--json", "--no-plot")[1])
+    show = TrainingDisplay.batch
+    def press(display, step):
+        show(display, step)
+        if (step.epoch, step.batch) == (2, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+    monkeypatch.setattr(TrainingDisplay, "batch", press)
+    code, _, err = run(*QUICK, "--out", "part", "--no-plot")
+    assert code == 130
+    assert err.splitlines()[-1] == ("coldspike: stopped after batch 1 of 4 in epoch 2; "
+                                    "continue with: coldspike train --resume part")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    resumed = json.loads(run("train", "--resume", "part", "--json")[1])
+    assert resumed["weights_digest"] == expected["weights_digest"] and resumed["counters"] == expected["counters"]
+
+
+def test_info_names_what_is_installed(run):
+    code, out, _ = run("info", "--json")
+    facts = json.loads(out)
+    assert code == 0 and {"python", "amaranth", "torch", "verilator", "build cache", "data folder"} <= facts.keys()
+    assert facts["data set digits"] == "embedded"
+    assert "python" in run("info")[1]
+
+
+def test_help_lists_the_commands(run):
+    code, out, _ = run("--help")
+    assert code == 0 and all(name in out for name in ("train", "verify", "generate", "info", "bench"))
+    code, out, _ = run("train", "--help")
+    assert code == 0 and "--lr-decay" in out and "--resume" in out

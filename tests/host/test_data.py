@@ -1,0 +1,151 @@
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+from coldspike.host import data, download
+from coldspike.host.encode import encode
+from coldspike.host.idx import read_idx
+from coldspike.host.problems import DataError, OptionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+
+
+@given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=9), st.integers(4, 10))
+def test_values_are_rounded_to_ticks_and_clamped(values, bits):
+    expected = [round(min(max(x, 0.0), 1.0) * (1 << bits)) for x in values]
+    assert encode(np.array([values]), bits).tolist() == [expected]
+
+
+@pytest.mark.parametrize("bad, text", [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_a_value_that_is_no_number_names_its_sample(bad, text):
+    values = np.zeros((4, 3))
+    values[2, 1] = bad
+    with pytest.raises(DataError, match=rf"^sample 2: input 1 is {text}; inputs must be finite numbers \(1 values are not\)$"):
+        encode(values, 8)
+
+
+def test_an_idx_file_is_read(tmp_path, images):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(idx_bytes(images)))
+    assert np.array_equal(read_idx(path), images)
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda raw: gzip.compress(raw)[:-20], r"is truncated or damaged"),
+    (lambda raw: raw, r"is truncated or damaged"),
+    (lambda raw: gzip.compress(b"\0\0\x0d" + raw[3:]), r"is no idx file of unsigned bytes: it begins with 00000d03; "),
+    (lambda raw: gzip.compress(b"PK" + raw), r"is no idx file"),
+    (lambda raw: gzip.compress(b""), r"is no idx file"),
+    (lambda raw: gzip.compress(raw[:9]), r"ends within its header; "),
+    (lambda raw: gzip.compress(raw[:-1]), r"holds 5487 elements, its header announces shape \(7, 28, 28\); "),
+    (lambda raw: gzip.compress(raw + b"\0"), r"holds 5489 elements, its header announces"),
+])
+def test_a_damaged_idx_file_is_refused(tmp_path, images, spoil, message):
+    path = tmp_path / "images.gz"
+    path.write_bytes(spoil(idx_bytes(images)))
+    with pytest.raises(DataError, match=message):
+        read_idx(path)
+
+
+def test_a_missing_idx_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.gz does not exist; fetch the file again from its publisher$"):
+        read_idx(tmp_path / "none.gz")
+
+
+def test_digits_are_split_by_class(digits):
+    assert (len(digits.train), len(digits.test)) == (1437, 360)
+    assert digits.train.times.shape == (1437, 64) and digits.train.times.max() == 256
+    assert set(np.bincount(digits.test.labels)) <= {34, 35, 36, 37}
+    both = np.concatenate([digits.train.times, digits.test.times]).astype(int)
+    from sklearn.datasets import load_digits
+    images = load_digits().data
+    assert sorted(map(tuple, both)) == sorted(map(tuple, (images * 16).astype(int)))
+
+
+def test_fewer_samples_are_the_first_ones(digits):
+    part = data.load("digits", 8, samples=10, test_samples=3)
+    assert np.array_equal(part.train.times, digits.train.times[:10]) and len(part.test) == 3
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: data.load("mnist", 8), r"^data set 'mnist' is unknown; choose one of: digits, fashion-mnist$"),
+    (lambda: data.load("digits", 8, samples=2000), r"^samples = 2000: this data set has 1 to 1437$"),
+    (lambda: data.load("digits", 8, samples=0), r"^samples = 0: "),
+    (lambda: data.load("digits", 8).check((784, 10)), r"^layers 784-10: digits needs 64 inputs and 10 outputs"),
+])
+def test_what_a_data_set_does_not_have_is_refused(call, message):
+    with pytest.raises(OptionError, match=message):
+        call()
+
+
+@pytest.fixture
+def fashion(tmp_path, monkeypatch, images):
+    """A tiny data set in Fashion-MNIST's files, with its own checksums."""
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    checksums = {}
+    for name in data.FASHION_FILES:
+        array = images if "images" in name else np.arange(7, dtype=np.uint8)
+        (folder / name).write_bytes(gzip.compress(idx_bytes(array), mtime=0))
+        checksums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(data, "FASHION_FILES", checksums)
+    monkeypatch.setenv(download.DATA_VARIABLE, str(tmp_path))
+    return folder
+
+
+def test_fashion_mnist_files_become_spike_times(fashion, images):
+    found = data.load("fashion-mnist", 8)
+    assert np.array_equal(found.train.times, np.rint(images.reshape(7, 784) / 255 * 256))
+    assert found.test.labels.tolist() == list(range(7))
+
+
+def test_an_altered_file_is_refused(fashion):
+    path = fashion / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz is not the publisher's file \(MD5 \w+, expected \w+\): "):
+        data.load("fashion-mnist", 8)
+
+
+def test_a_missing_file_in_the_named_folder_is_not_downloaded(fashion):
+    (fashion / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"does not exist: put the file from http\S+ there, or unset COLDSPIKE_DATA"):
+        data.load("fashion-mnist", 8)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv(download.DATA_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "source.gz"
+    source.write_bytes(b"content")
+    return source, tmp_path / "cache" / "coldspike" / "data"
+
+
+def test_a_download_is_kept_when_its_checksum_is_right(cache):
+    source, folder = cache
+    path = download.fetch("set/file.gz", source.as_uri(), hashlib.md5(b"content").hexdigest())
+    assert path == folder / "set" / "file.gz" and path.read_bytes() == b"content"
+    source.unlink()
+    assert download.fetch("set/file.gz", source.as_uri(), hashlib.md5(b"content").hexdigest()) == path
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda source: source.write_bytes(b"other"), r"^the download from file:\S+ is damaged \(MD5 \w+, expected \w+\): try again$"),
+    (lambda source: source.unlink(), r"^file:\S+ cannot be downloaded \(.+\): fetch it by other means"),
+])
+def test_a_bad_download_leaves_nothing(cache, spoil, message):
+    source, folder = cache
+    spoil(source)
+    with pytest.raises(DataError, match=message):
+        download.fetch("set/file.gz", source.as_uri(), hashlib.md5(b"content").hexdigest())
+    assert not list((folder / "set").iterdir())

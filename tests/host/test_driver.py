@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from coldspike.host.devices import open_device
+from coldspike.host.driver import Accelerator
+from coldspike.host.problems import DriverError, OptionError
+from coldspike.host.settings import NetworkSettings
+from coldspike.spec.errors import ErrorCode
+from coldspike.spec.packets import Space
+from coldspike.spec.registers import core_digest
+
+SETTINGS = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.25,))
+
+
+@pytest.fixture
+def golden(config):
+    accelerator = Accelerator(open_device("golden", config))
+    accelerator.configure(SETTINGS)
+    return accelerator
+
+
+def test_another_build_is_refused(scripted):
+    scripted.registers[scripted.addresses["DIGEST"]] ^= 1
+    with pytest.raises(DriverError, match=r"^the device's digest is \w{8}, this configuration's \w{8}: .*generate the core"):
+        Accelerator(scripted)
+
+
+def test_another_register_map_is_refused(scripted):
+    scripted.registers[scripted.addresses["VERSION"]] = 99
+    with pytest.raises(DriverError, match=r"^the device has register map version 99, this driver speaks 1; "):
+        Accelerator(scripted)
+
+
+def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(scripted):
+    accelerator = Accelerator(scripted)
+    before = dict(scripted.registers)
+    with pytest.raises(OptionError, match=r"^network 5-9-3 needs 9 neurons in the largest layer"):
+        accelerator.configure(NetworkSettings(layers=(5, 9, 3), learning_rates=(0.25,)))
+    assert scripted.registers == before
+
+
+def test_a_refusal_by_the_core_gives_the_remedy(scripted):
+    accelerator = Accelerator(scripted)
+    scripted.write_register = lambda address, value: None
+    scripted.registers[scripted.addresses["STATUS"]] = 2 | ErrorCode.NETWORK << 8
+    with pytest.raises(DriverError, match=r"^the accelerator refused network 5-4-3: the network does not fit this build"):
+        accelerator.configure(SETTINGS)
+
+
+def test_packets_need_a_network(scripted):
+    with pytest.raises(DriverError, match=r"^the accelerator is stopped: configure a network first$"):
+        Accelerator(scripted).read_random()
+
+
+def test_a_dropped_packet_is_named_with_its_remedy(scripted, dropped):
+    accelerator = Accelerator(scripted)
+    accelerator.configure(SETTINGS)
+    scripted.results = [[3, 0], dropped(1, ErrorCode.ADDRESS), [3, 2]]
+    with pytest.raises(DriverError, match=r"^packet 1 was dropped: ADDRESS: no such memory, layer or column; "):
+        accelerator.write_space(Space.WEIGHT, 2, np.zeros((4, 3), int))
+
+
+def test_a_device_that_does_not_answer_is_one_line(scripted):
+    def silent(*arguments):
+        raise RuntimeError("m_axis_tvalid never came")
+    accelerator = Accelerator(scripted)
+    accelerator.configure(SETTINGS)
+    scripted.exchange = silent
+    with pytest.raises(DriverError, match=r"^the device failed: m_axis_tvalid never came$"):
+        accelerator.read_random()
+
+
+@pytest.mark.parametrize("space, layer, shape", [
+    (Space.WEIGHT, 1, (5, 4)), (Space.WEIGHT, 2, (4, 3)), (Space.FEEDBACK, 2, (4, 3)), (Space.GRADIENT, 1, (5, 4))])
+def test_what_is_written_is_read(golden, space, layer, shape):
+    values = np.random.default_rng(1).integers(-(1 << 15), 1 << 15, shape)
+    golden.write_space(space, layer, values)
+    assert np.array_equal(golden.read_matrix(space, layer), values)
+
+
+def test_generator_states_are_unsigned(golden):
+    states = np.array([1, 0xFFFFFFFF])
+    golden.write_random(states)
+    assert np.array_equal(golden.read_random(), states)
+
+
+@pytest.mark.parametrize("space, value, message", [
+    (Space.WEIGHT, 1 << 15, r"^weight of layer 2: values from 0 to 32768; this build holds -32768 to 32767$"),
+    (Space.RANDOM, 0, r"^random of layer 2: values from 0 to 0; this build holds 1 to 4294967295$")])
+def test_elements_that_no_memory_holds_are_refused(golden, space, value, message):
+    values = np.zeros((4, 3), int)
+    values[1, 2] = value
+    with pytest.raises(DriverError, match=message):
+        golden.write_space(space, 2, values)
+
+
+def test_gradients_wider_than_a_word_are_refused():
+    from coldspike.spec.config import CoreConfig
+    accelerator = Accelerator(open_device("golden", CoreConfig.for_network((5, 4, 3), lanes=2, gradient_bits=40)))
+    accelerator.configure(SETTINGS)
+    with pytest.raises(DriverError, match=r"^gradient_bits = 40: a READ packet carries 32 bits"):
+        accelerator.read_matrix(Space.GRADIENT, 1)
+
+
+@pytest.mark.parametrize("times, labels, message", [
+    (np.zeros((2, 4), int), [0, 1], r"^samples of shape \(2, 4\): this network needs \(2, 5\)$"),
+    (np.full((2, 5), 257), [0, 1], r"^time 257 of sample 0: 0 to 256 is allowed$"),
+    (np.zeros((2, 5), int), [0, 3], r"^label 3 of sample 1: 0 to 2 is allowed$")])
+def test_bad_samples_are_refused_before_anything_is_sent(golden, times, labels, message):
+    sent = golden.read("SEQUENCE")
+    for use in (golden.train_batch, lambda *given: list(golden.infer(*given))):
+        with pytest.raises(DriverError, match=message):
+            use(times, np.array(labels))
+    assert golden.read("SEQUENCE") == sent
+
+
+def test_training_counts_and_moves_weights_and_inference_does_not(golden):
+    random = np.random.default_rng(2)
+    golden.write_space(Space.WEIGHT, 1, random.integers(-1000, 3000, (5, 4)))
+    golden.write_space(Space.WEIGHT, 2, random.integers(-1000, 3000, (4, 3)))
+    golden.write_random(np.array([5, 6]))
+    before = golden.read_matrix(Space.WEIGHT, 2)
+    times, labels = random.integers(1, 257, (700, 5)), random.integers(0, 3, 700)
+    chunks = list(golden.infer(times, labels))
+    assert sum(len(chunk.labels) for chunk in chunks) == 700 and len(chunks) > 1
+    assert np.array_equal(np.concatenate([chunk.labels for chunk in chunks]), labels)
+    assert np.array_equal(golden.read_matrix(Space.WEIGHT, 2), before)
+    results = golden.train_batch(times[:8], labels[:8])
+    assert np.array_equal(results.predictions, results.logits.argmax(axis=1))
+    assert not np.array_equal(golden.read_matrix(Space.WEIGHT, 2), before)
+    counters = golden.counters()
+    assert (counters["SAMPLES_INFERRED"], counters["SAMPLES_TRAINED"], counters["UPDATES"]) == (700, 8, 1)
+    golden.clear_counters()
+    assert not any(golden.counters().values())
+
+
+def test_memories_and_transport_position_survive_a_new_configuration(golden):
+    values = np.arange(20).reshape(5, 4)
+    golden.write_space(Space.WEIGHT, 1, values)
+    golden.configure(NetworkSettings(layers=(5, 4, 3), learning_rates=(0.125,), interval=9, interval_start=4))
+    assert np.array_equal(golden.read_matrix(Space.WEIGHT, 1), values)
+    assert golden.read("INTERVAL_POSITION") == 4
+
+
+@pytest.mark.parametrize("name, stall, message", [
+    ("board", 0.0, r"^device 'board' is unknown; choose one of: simulated, golden$"),
+    ("golden", 0.5, r"^stall = 0\.5: the golden device has no streams"),
+    ("simulated", 1.0, r"^stall = 1\.0: a probability from 0 to 0\.99 is needed$")])
+def test_unknown_devices_are_refused(config, name, stall, message):
+    with pytest.raises(OptionError, match=message):
+        open_device(name, config, stall=stall)
+
+
+def test_the_golden_device_identifies_its_build(config):
+    assert Accelerator(open_device("golden", config)).read("DIGEST") == core_digest(config)

@@ -1,0 +1,103 @@
+import pytest
+from coldspike.host.options import TrainOptions, resolve, resume
+from coldspike.host.problems import OptionError
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text: str):
+        path = tmp_path / "run.toml"
+        path.write_text(text)
+        return path
+    return write
+
+
+def test_defaults_depend_on_the_data_set():
+    assert resolve({}).layers[0] == 64 and resolve({"data": "fashion-mnist"}).layers == (784, 256, 10)
+    assert resolve({"feedback": "bp"}).interval == 1 and resolve({}).interval > 1
+
+
+def test_the_command_line_is_preferred_to_the_file_and_the_file_to_the_defaults(file):
+    options = resolve({"epochs": 3, "lr": None}, file("epochs = 5\nlr = [0.25, 0.5]\nbatch-size = 7\nlayers = '64-9-10'\n"))
+    assert (options.epochs, options.lr, options.batch_size, options.layers) == (3, (0.25, 0.5), 7, (64, 9, 10))
+    assert options.optimizer == resolve({}).optimizer
+
+
+def test_what_ran_can_be_run_again(file):
+    options = resolve({"lr": "0.01,0.02", "samples": 100, "gradient_memory": False, "optimizer": "sgd", "weight_decay": 0.5})
+    assert resolve({}, file(options.toml())) == options
+
+
+def test_learning_rates_decay_by_epoch():
+    options = resolve({"lr": "0.5,0.25", "lr_decay": 0.5})
+    assert options.learning_rates(0) == (0.5, 0.25) and options.learning_rates(2) == (0.125, 0.0625)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("epoch = 5", r"run\.toml: 'epoch' is no option; known are: batch-size, "),
+    ("epochs = 'x'", r"run\.toml: --epochs 'x': a value of type int is needed$"),
+    ("epochs = true", r"run\.toml: --epochs True: a value of type int is needed$"),
+    ("lr = 'fast'", r"run\.toml: --lr 'fast': write numbers joined by commas$"),
+    ("layers = '64-0-10'", r"^layers '64-0-10': write at least two positive sizes"),
+    ("epochs = ", r"run\.toml is not TOML: "),
+    ("device = 'board'", r"^--device 'board' is unknown; choose one of: simulated, golden$"),
+])
+def test_a_bad_file_is_refused_by_name(file, text, message):
+    with pytest.raises(OptionError, match=message):
+        resolve({}, file(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(OptionError, match=r"none\.toml cannot be read: No such file or directory$"):
+        resolve({}, tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"epochs": 0}, r"^--epochs 0: at least 1 is needed$"),
+    ({"batch_size": -1}, r"^--batch-size -1: at least 1"),
+    ({"interval": 0}, r"^--interval 0: at least 1"),
+    ({"checkpoint_seconds": float("nan")}, r"^--checkpoint-seconds nan: "),
+    ({"lr_decay": 0.0}, r"^--lr-decay 0\.0: "),
+    ({"lr_decay": 1.5}, r"^--lr-decay 1\.5: "),
+    ({"seed": 1 << 32}, r"^--seed 4294967296: at most"),
+    ({"feedback": "bp", "interval": 5}, r"^--feedback bp transports after every update: leave out --interval 5"),
+    ({"feedback": "dfa"}, r"^--feedback 'dfa' is unknown; choose one of: bp, fbp$"),
+    ({"optimizer": "adam"}, r"^--optimizer 'adam' is unknown"),
+    ({"readout": "rate"}, r"^--readout 'rate' is unknown"),
+])
+def test_values_that_cannot_run_are_refused_by_name(given, message):
+    with pytest.raises(OptionError, match=message):
+        resolve(given)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"lanes": 3}, r"^layers 64-64-10: lanes = 3: the lane count must be a power of two"),
+    ({"optimizer": "sign-momentum", "gradient_memory": False}, r"optimizer = 'sign-momentum' keeps its momentum"),
+    ({"lr": "0.5,0.5,0.5"}, r"^3 learning rates for 2 weight layers"),
+    ({"lr_decay": 0.01, "epochs": 99}, r"^learning rate \S+ at batch size 16 is outside .*change --lr or --lr-decay$"),
+])
+def test_what_no_build_trains_is_refused_before_anything_is_built(given, message):
+    with pytest.raises(OptionError, match=message):
+        resolve(given).core_config()
+
+
+def test_a_run_continues_with_its_own_options():
+    stored = resolve({"samples": 100, "lr": "0.01,0.02"})
+    assert resume(stored.plain(), {}) == stored
+    changed = resume(stored.plain(), {"epochs": 50, "device": "golden", "samples": 100})
+    assert (changed.epochs, changed.device, changed.lr) == (50, "golden", stored.lr)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"layers": "64-100-10"}, r"^--layers 64-100-10: this run began with 64-64-10; leave the option out, or start a new run"),
+    ({"seed": 2}, r"^--seed 2: this run began with 1; "),
+    ({"samples": 7}, r"^--samples 7: this run began with not given; "),
+])
+def test_a_run_does_not_become_another(given, message):
+    with pytest.raises(OptionError, match=message):
+        resume(resolve({}).plain(), given)
+
+
+def test_every_option_says_what_it_is():
+    import dataclasses
+    assert all(field.metadata["help"] for field in dataclasses.fields(TrainOptions))

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from coldspike.host import states
+from coldspike.host.devices import open_device
+from coldspike.host.stimuli import random_settings
+from coldspike.host.verify import Verification
+from coldspike.spec.config import CoreConfig
+from coldspike.spec.network import Readout
+from coldspike.spec.packets import Kind, Space, header
+
+LAYERS = (7, 6, 5, 3)
+
+
+class Fault:
+    """A golden device, one word of whose answers to reads of one space is wrong once."""
+
+    def __init__(self, config, space: Space):
+        self._device, self._space, self.armed = open_device("golden", config), space, True
+
+    def __getattr__(self, name):
+        return getattr(self._device, name)
+
+    def exchange(self, words, last, results):
+        received, ends = self._device.exchange(words, last, results)
+        if self.armed and int(words[0]) & 0xFFFF == header(Kind.READ, self._space):
+            self.armed = False
+            received = received.copy()
+            received[-1 if self._space not in (Space.LEVEL, Space.ERROR_SUM) else -2] ^= 1
+        return received, ends
+
+
+def verification(second=None, *, gradient_memory=True, readout=Readout.POTENTIAL, **details) -> Verification:
+    config = CoreConfig.for_network(LAYERS, lanes=2, gradient_memory=gradient_memory)
+    settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=readout)
+    check = Verification(open_device("golden", config), second(config) if second else open_device("golden", config),
+                         settings, seed=5, **details)
+    check.run(3, 4)
+    return check
+
+
+@pytest.mark.parametrize("gradient_memory", [True, False])
+@pytest.mark.parametrize("readout", Readout)
+def test_equal_devices_are_equal_in_every_state(gradient_memory, readout):
+    check = verification(gradient_memory=gradient_memory, readout=readout)
+    assert check.mismatches == 0
+    assert all(tally.nonzero for kind, tally in check.tallies.items() if kind != states.CYCLES)
+    weights = sum(a * b for a, b in zip(LAYERS, LAYERS[1:], strict=False))
+    each = {"weights W": weights, "feedback weights B": weights - 42, "gradients G": weights, "slopes W_j": 14,
+            "levels A_j": 14, "spikes a_j": 21, "error sums": 11, "output errors": 3, "random states": 2,
+            "cycle counters": 6}
+    expected = {kind: 5 * count for kind, count in each.items()}  # three batches, two of them before the update, too
+    if not gradient_memory:
+        del expected["gradients G"]
+    found = {kind: tally.values for kind, tally in check.tallies.items()}
+    assert expected.items() <= found.items()
+    assert found.keys() - expected.keys() == {states.COUNTS, states.REGISTERS, states.RESULTS}
+
+
+def test_random_data_reach_every_kind_of_neuron():
+    config = CoreConfig.for_network((40, 30, 20, 10), lanes=4)
+    settings = random_settings(np.random.default_rng(3), config, (40, 30, 20, 10), interval=2, batch_size=6,
+                               readout=Readout.POTENTIAL)
+    check = Verification(open_device("golden", config), open_device("golden", config), settings, seed=3)
+    kinds = {"silent": 0, "saturated": 0, "active": 0, "late": 0}
+    before = check.sides[0].read_matrix(Space.WEIGHT, 2)
+    for _ in range(6):
+        check.run(1, 6)
+        spikes = check.sides[0].read_space(Space.SPIKES, 1)[:, 0]
+        fired, a = spikes >> 15 == 1, spikes & 0x7FFF
+        kinds["silent"] += (~fired).sum()
+        kinds["saturated"] += (fired & (a == 256)).sum()
+        kinds["active"] += (fired & (a > 0) & (a < 256)).sum()
+        kinds["late"] += (fired & (a < 128)).sum()
+    counters = check.sides[0].counters()
+    assert min(kinds.values()) > 0, kinds
+    assert min(counters[name] for name in ("LEVEL_CLIPS", "SLOPE_CLIPS", "TRANSPORTS", "WEIGHT_SATURATIONS")) > 0
+    moved = np.abs(check.sides[0].read_matrix(Space.WEIGHT, 2) - before)
+    assert np.mean(moved > 40) > 0.3, "updates move many weights by 1 % of 1.0 or more"
+
+
+def test_one_flipped_bit_is_found():
+    check = verification(corrupt=True)
+    assert check.mismatches == 1 and check.corrupted
+    (tally,) = [tally for tally in check.tallies.values() if tally.mismatches]
+    assert tally.first.startswith("batch ")
+
+
+@pytest.mark.parametrize("space", list(Space))
+def test_a_fault_in_any_memory_is_found_and_located(space):
+    check = verification(lambda config: Fault(config, space))
+    tally = check.tallies[states.KIND_NAMES[space]]
+    assert tally.mismatches == 1 == check.mismatches
+    place = "lane 1" if space is Space.RANDOM else "neuron"
+    assert tally.first.startswith("batch 1, before its update: ") and place in tally.first and "golden" in tally.first
+
+
+def test_total_cycles_can_be_left_out():
+    config = CoreConfig.for_network((3, 2), lanes=2)
+    settings = random_settings(np.random.default_rng(1), config, (3, 2), interval=1, batch_size=1, readout=Readout.POTENTIAL)
+    for total, count in ((True, 12), (False, 10)):
+        check = Verification(open_device("golden", config), open_device("golden", config), settings, seed=1, total_cycles=total)
+        check.run(1, 1)
+        assert check.tallies[states.CYCLES].values == count
