@@ -1,6 +1,6 @@
 """The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Array, Cat, Const, Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,8 +14,8 @@ from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .forward.engine import ForwardEngine
 from .io.memory_access import MemoryAccess
-from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, spike_layout, weight_layout
-from .memory.ram import Ram
+from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
+from .memory.lane_ram import LaneRam
 from .memory.tapes import SampleTapes
 from .memory.transposable import TransposableMemory
 from .readout.softmax import SoftmaxReadout
@@ -65,7 +65,7 @@ class TrainingCore(wiring.Component):
         m.submodules.transport = self._transport = TransportController(c)
         m.submodules.access = self._access = MemoryAccess(c)
         m.submodules.weights = self._weights = TransposableMemory(c)
-        m.submodules.feedback = self._feedback = Ram(weight_layout(c), c.feedback_words)
+        m.submodules.feedback = self._feedback = LaneRam(shape_of(c.weight), c.lanes, c.feedback_words)
         m.submodules.tapes = self._tapes = SampleTapes(c)
         m.submodules.lists = self._lists = ActiveList(c)
         self._gradients = None
@@ -130,7 +130,7 @@ class TrainingCore(wiring.Component):
             lists.r_slot.eq(backward.list_slot), lists.r_layer.eq(backward.list_layer), lists.r_base.eq(backward.list_base),
             lists.r_en.eq(backward.list_en), lists.r_index.eq(backward.list_index),
             backward.list_count.eq(lists.r_count), backward.list_entry.eq(lists.r_entry),
-            backward.output_data.eq(readout.error_data), backward.feedback_data.eq(self._feedback.r_data),
+            backward.output_data.eq(readout.error_data),
             backward.tape_data.eq(self._tapes.r_data),
         ]
         if self._gradients is not None:
@@ -138,26 +138,29 @@ class TrainingCore(wiring.Component):
             m.d.comb += [
                 gradients.add_en.eq(delay(m, backward.word_en, 1, "adding")),
                 gradients.add_addr.eq(delay(m, backward.word.address, 1, "adding_address")),
-                gradients.contribution.eq(backward.contribution),
             ]
+            m.d.comb += [gradients.contribution[k].eq(backward.contribution[k]) for k in range(self._config.lanes)]
 
     def _connect_update(self, m):
         update, transport, backward, sequencer = self._update, self._transport, self._backward, self._sequencer
         m.d.comb += [
             update.settings.eq(self.settings), update.forget.eq(self.started), update.start.eq(sequencer.update_start),
-            update.add_en.eq(backward.word_en), update.add_word.eq(backward.word), update.contribution.eq(backward.contribution),
+            update.add_en.eq(backward.word_en), update.add_word.eq(backward.word),
             transport.interval.eq(self.settings.interval), transport.load.eq(self.started),
             transport.position_in.eq(self.settings.interval_start), transport.update_done.eq(sequencer.update_done),
             self.position.eq(transport.position),
         ]
-        if self._gradients is not None:
-            m.d.comb += update.gradient_data.eq(self._gradients.r_data)
+        for k in range(self._config.lanes):
+            m.d.comb += update.contribution[k].eq(backward.contribution[k])
+            if self._gradients is not None:
+                m.d.comb += update.gradient_data[k].eq(self._gradients.r_data[k])
 
     def _connect_weights(self, m):
         """Weight memory: rows for the forward engine, columns for the others; they never meet in a cycle."""
         weights, access = self._weights, self._access
         is_weight = access.access.space == Space.WEIGHT
-        m.d.comb += [client.w_data.eq(weights.r_data) for client in (self._forward, self._update, self._transport)]
+        for client in (self._forward, self._update, self._transport):
+            m.d.comb += [client.w_data[k].eq(weights.r_data[k]) for k in range(self._config.lanes)]
         with m.If(self._forward.w_en):
             m.d.comb += [weights.r_en.eq(1), weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row)]
         for client in (self._update, self._transport):
@@ -172,7 +175,8 @@ class TrainingCore(wiring.Component):
             m.d.comb += [weights.w_data[k].eq(access.w_data[k]) for k in range(self._config.lanes)]
         with m.If(self._update.write_en):
             m.d.comb += [weights.w_en.eq(1), weights.w_tile.eq(self._update.write_tile),
-                         weights.w_index.eq(self._update.write_index), weights.w_data.eq(self._update.write_data)]
+                         weights.w_index.eq(self._update.write_index)]
+            m.d.comb += [weights.w_data[k].eq(self._update.write_data[k]) for k in range(self._config.lanes)]
 
     def _connect_results(self, m):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
@@ -200,40 +204,44 @@ class TrainingCore(wiring.Component):
             self._feedback.r_en.eq(backward.feedback_en | reads[Space.FEEDBACK]),
             self._feedback.r_addr.eq(backward.feedback_addr),
             self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
-            self._feedback.w_addr.eq(transport.feedback_addr), self._feedback.w_data.eq(transport.feedback_data),
-            update.random_load.eq(writes[Space.RANDOM]), update.random_in.eq(access.w_data),
+            self._feedback.w_addr.eq(transport.feedback_addr),
+            update.random_load.eq(writes[Space.RANDOM]),
         ]
+        for k in range(c.lanes):
+            m.d.comb += [
+                backward.feedback_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
+                self._feedback.w_data[k].eq(Mux(access.busy, access.w_data[k], transport.feedback_data[k])),
+            ]
         with m.If(access.busy):
             m.d.comb += [
                 tapes.r_input.eq(word.input_layer), tapes.r_slot.eq(seq.last_slot), tapes.r_block.eq(word.address),
                 readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
                 self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
             ]
-            m.d.comb += [self._feedback.w_data[k].eq(access.w_data[k]) for k in range(c.lanes)]
+        spikes = [Cat(tapes.r_data[k].time, Const(0, FIRED_BIT - c.time.bits), tapes.r_data[k].fired) for k in range(c.lanes)]
         shown = {
-            Space.WEIGHT: lambda k: self._weights.r_data[k], Space.FEEDBACK: lambda k: self._feedback.r_data[k],
-            Space.RANDOM: lambda k: update.random_state[k], Space.SLOPE: lambda k: forward.sum_data[k].slope,
-            Space.LEVEL: lambda k: forward.sum_data[k].level, Space.ERROR_SUM: lambda k: backward.sum_data[k],
-            Space.SPIKES: lambda k: Cat(tapes.r_data[k].time, Const(0, FIRED_BIT - c.time.bits), tapes.r_data[k].fired),
-            Space.OUTPUT_ERROR: lambda k: readout.error_data,
+            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: self._feedback.r_data, Space.RANDOM: update.random_state,
+            Space.SLOPE: forward.slopes, Space.LEVEL: forward.levels, Space.ERROR_SUM: backward.sum_data, Space.SPIKES: spikes,
         }
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
-            shown[Space.GRADIENT] = lambda k: self._gradients.r_data[k]
+            shown[Space.GRADIENT] = self._gradients.r_data
         with m.Switch(word.space):
-            for space, lane in shown.items():
+            for space, lanes in shown.items():
                 with m.Case(space):
-                    m.d.comb += [access.r_data[k].eq(lane(k)) for k in range(c.lanes)]
+                    m.d.comb += access.r_data.eq(Array(lanes)[access.lane])
+            with m.Default():
+                m.d.comb += access.r_data.eq(readout.error_data)
 
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self._access
         m.d.comb += [
             gradients.r_en.eq(update.gradient_en | read), gradients.r_addr.eq(update.gradient_addr),
-            gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr), gradients.w_data.eq(update.kept),
+            gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr),
         ]
+        m.d.comb += [gradients.w_data[k].eq(Mux(access.busy, access.w_data[k], update.kept[k])) for k in range(self._config.lanes)]
         with m.If(access.busy):
             m.d.comb += [gradients.r_addr.eq(access.access.address), gradients.w_addr.eq(access.access.address)]
-            m.d.comb += [gradients.w_data[k].eq(access.w_data[k]) for k in range(self._config.lanes)]
 
     def _connect_counters(self, m):
         seq, forward, readout, backward, count = self._sequencer, self._forward, self._readout, self._backward, self.increments

@@ -9,7 +9,7 @@ from ..spec.formats import Q
 from ..spec.packets import Kind, Space
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
-           "SLOT_BITS", "block_count_bits", "gradient_layout", "shape_of", "spike_layout", "weight_layout"]
+           "SLOT_BITS", "block_count_bits", "shape_of", "spike_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -99,16 +99,6 @@ class ResultLayout(data.StructLayout):
 def block_count_bits(config: CoreConfig) -> int:
     """Bits of a number of blocks in one layer."""
     return bits_for(-(-config.max_neurons // config.lanes) + 1)
-
-
-def weight_layout(config: CoreConfig) -> data.ArrayLayout:
-    """P forward or feedback weights."""
-    return data.ArrayLayout(shape_of(config.weight), config.lanes)
-
-
-def gradient_layout(config: CoreConfig) -> data.ArrayLayout:
-    """P gradients."""
-    return data.ArrayLayout(shape_of(config.gradient), config.lanes)
 
 
 def spike_layout(config: CoreConfig) -> data.ArrayLayout:

@@ -1,7 +1,7 @@
 """A 32-bit xorshift generator for each lane. Golden model: model/exact/random.py."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.random import ROUNDING_BITS, XORSHIFT
@@ -21,9 +21,8 @@ class RandomLanes(wiring.Component):
     """
 
     def __init__(self, lanes: int):
-        states = data.ArrayLayout(32, lanes)
-        super().__init__({"step": In(1), "value": Out(data.ArrayLayout(ROUNDING_BITS, lanes)),
-                          "load": In(1), "state_in": In(states), "state": Out(states)})
+        super().__init__({"step": In(1), "value": Out(ROUNDING_BITS).array(lanes),
+                          "load": In(1), "state_in": In(32).array(lanes), "state": Out(32).array(lanes)})
         self._lanes = lanes
 
     def elaborate(self, platform):

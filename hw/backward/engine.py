@@ -6,9 +6,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..layouts import SLOT_BITS, ActiveLayout, NetworkLayout, block_count_bits, shape_of, spike_layout, weight_layout
+from ..layouts import SLOT_BITS, ActiveLayout, NetworkLayout, block_count_bits, shape_of, spike_layout
 from .feed import ErrorFeed
-from .lanes import BackwardLanes, GradientWordLayout, contribution_layout, error_sum_layout
+from .lanes import BackwardLanes, GradientWordLayout, contribution_shape
 
 __all__ = ["BackwardEngine"]
 
@@ -40,13 +40,16 @@ class BackwardEngine(wiring.Component):
             "list_slot": Out(SLOT_BITS), "list_layer": Out(layer), "list_base": Out(block),
             "list_count": In(count), "list_en": Out(1), "list_index": Out(count),
             "list_entry": In(ActiveLayout(config)),
-            "output_en": Out(1), "output_addr": Out(bits_for(config.max_outputs) + SLOT_BITS), "output_data": In(shape_of(config.error)),
+            "output_en": Out(1), "output_addr": Out(bits_for(config.max_outputs) + SLOT_BITS),
+            "output_data": In(shape_of(config.error)),
             "tape_en": Out(1), "tape_first": Out(1), "tape_block": Out(max(block, block_count_bits(config))),
             "tape_data": In(spike_layout(config)),
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
-            "feedback_data": In(weight_layout(config)),
-            "word_en": Out(1), "word": Out(GradientWordLayout(config)), "contribution": Out(contribution_layout(config)),
-            "sum_en": In(1), "sum_addr": In(block), "sum_data": Out(error_sum_layout(config)),
+            "feedback_data": In(shape_of(config.weight)).array(config.lanes),
+            "word_en": Out(1), "word": Out(GradientWordLayout(config)),
+            "contribution": Out(contribution_shape(config)).array(config.lanes),
+            "sum_en": In(1), "sum_addr": In(block),
+            "sum_data": Out(shape_of(config.error_sum)).array(config.lanes),
             "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(2),
         })
 
@@ -58,7 +61,8 @@ class BackwardEngine(wiring.Component):
         wiring.connect(m, feed.o_jobs, lanes.i_jobs)
 
         # The layer in work as l - 1, and how many of its jobs the lanes have not taken yet.
-        layer, slot, left, start_layer = Signal(bits_for(c.max_layers)), Signal.like(self.slot), Signal.like(self.list_count), Signal()
+        layer, slot, left = Signal(bits_for(c.max_layers)), Signal.like(self.slot), Signal.like(self.list_count)
+        start_layer = Signal()
         below, is_first, taken = Signal.like(layer), Signal(), lanes.i_jobs.valid & lanes.i_jobs.ready
         m.d.comb += [is_first.eq(layer == 0), below.eq(Mux(is_first, 0, layer - 1))]
         m.d.comb += [
@@ -68,7 +72,6 @@ class BackwardEngine(wiring.Component):
             feed.output.eq(layer + 1 == network.layers), feed.base.eq(network.block_base[layer]),
             feed.column_base.eq(network.column_base[layer]), feed.in_blocks.eq(network.blocks[layer]),
             self.output_en.eq(feed.output_en), self.output_addr.eq(feed.output_addr), feed.output_data.eq(self.output_data),
-            feed.sum_data.eq(lanes.sum_data), self.sum_data.eq(lanes.sum_data),
             lanes.sum_en.eq(feed.sum_en | self.sum_en), lanes.sum_addr.eq(Mux(self.sum_en, self.sum_addr, feed.sum_addr)),
             lanes.layer.eq(layer), lanes.first_layer.eq(is_first), lanes.in_blocks.eq(network.blocks[layer]),
             lanes.out_blocks.eq(network.blocks[layer + 1]), lanes.tile_base.eq(network.tile_base[layer]),
@@ -77,10 +80,13 @@ class BackwardEngine(wiring.Component):
             self.tape_en.eq(lanes.spikes_en), self.tape_first.eq(is_first),
             self.tape_block.eq(lanes.block + Mux(is_first, 0, network.block_base[below])), lanes.spikes.eq(self.tape_data),
             self.feedback_en.eq(lanes.feedback_en), self.feedback_addr.eq(lanes.feedback_addr),
-            lanes.feedback_data.eq(self.feedback_data),
-            self.word_en.eq(lanes.word_en), self.word.eq(lanes.word), self.contribution.eq(lanes.contribution),
+            self.word_en.eq(lanes.word_en), self.word.eq(lanes.word),
             self.saturated.eq(Mux(taken, lanes.i_jobs.payload.saturated, 0)), self.active.eq(taken << layer),
         ]
+
+        for k in range(c.lanes):
+            m.d.comb += [feed.sum_data[k].eq(lanes.sum_data[k]), self.sum_data[k].eq(lanes.sum_data[k]),
+                         lanes.feedback_data[k].eq(self.feedback_data[k]), self.contribution[k].eq(lanes.contribution[k])]
 
         m.d.comb += self.busy.eq(1)
         with m.If(taken):

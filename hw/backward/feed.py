@@ -47,7 +47,7 @@ class ErrorFeed(wiring.Component):
             "output_en": Out(1), "output_addr": Out(bits_for(config.max_outputs) + slot),
             "output_data": In(shape_of(config.error)),
             "sum_en": Out(1), "sum_addr": Out(block),
-            "sum_data": In(data.ArrayLayout(shape_of(config.error_sum), config.lanes)),
+            "sum_data": In(shape_of(config.error_sum)).array(config.lanes),
             "o_jobs": Out(stream.Signature(JobLayout(config))),
         })
 
@@ -67,7 +67,7 @@ class ErrorFeed(wiring.Component):
         # Stage 1: list entry; its error is asked for. Stage 2: the error's lane.
         neuron, output = self.list_entry.index, Signal(bits_for(c.max_outputs))
         entry = [self.list_entry] + [Signal(ActiveLayout(c), name=f"entry_{n}") for n in range(2, 6)]
-        lanes = Array(self.sum_data[k] for k in range(c.lanes))
+        lanes = Array(self.sum_data)
         m.d.comb += [
             output.eq(neuron), self.output_en.eq(advance & valid[1]), self.output_addr.eq(Cat(output, self.slot)),
             self.sum_en.eq(advance & valid[1]), self.sum_addr.eq(self.base + (neuron >> low)),

@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..arithmetic.rounding import overflows, saturate
-from ..layouts import gradient_layout
-from ..memory.ram import Ram
-from .lanes import contribution_layout
+from ..layouts import shape_of
+from ..memory.lane_ram import LaneRam
+from .lanes import contribution_shape
 
 __all__ = ["GradientMemory"]
 
@@ -29,23 +29,23 @@ class GradientMemory(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         address = bits_for(config.gradient_words)
-        self._word = gradient_layout(config)
+        gradient, lanes = shape_of(config.gradient), config.lanes
         super().__init__({
-            "add_en": In(1), "add_addr": In(address), "contribution": In(contribution_layout(config)),
+            "add_en": In(1), "add_addr": In(address), "contribution": In(contribution_shape(config)).array(lanes),
             "saturated": Out(bits_for(config.lanes + 1)),
-            "r_en": In(1), "r_addr": In(address), "r_data": Out(self._word),
-            "w_en": In(1), "w_addr": In(address), "w_data": In(self._word),
+            "r_en": In(1), "r_addr": In(address), "r_data": Out(gradient).array(lanes),
+            "w_en": In(1), "w_addr": In(address), "w_data": In(gradient).array(lanes),
         })
 
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        m.submodules.words = words = Ram(self._word, c.gradient_words)
+        m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words)
         adding, address = delay(m, self.add_en, 1, "adding"), delay(m, self.add_addr, 1, "address")
         over = Signal(c.lanes)
         m.d.comb += [
-            words.r_en.eq(self.r_en | self.add_en), words.r_addr.eq(self.r_addr), self.r_data.eq(words.r_data),
-            words.w_en.eq(self.w_en | adding), words.w_addr.eq(self.w_addr), words.w_data.eq(self.w_data),
+            words.r_en.eq(self.r_en | self.add_en), words.r_addr.eq(self.r_addr),
+            words.w_en.eq(self.w_en | adding), words.w_addr.eq(self.w_addr),
         ]
         with m.If(self.add_en):
             m.d.comb += words.r_addr.eq(self.add_addr)
@@ -53,8 +53,10 @@ class GradientMemory(wiring.Component):
             m.d.comb += words.w_addr.eq(address)
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
-            m.d.comb += total.eq(words.r_data[k] + self.contribution[k])
-            m.d.comb += over[k].eq(adding & overflows(total, c.gradient))
+            m.d.comb += [
+                total.eq(words.r_data[k] + self.contribution[k]), over[k].eq(adding & overflows(total, c.gradient)),
+                words.w_data[k].eq(self.w_data[k]), self.r_data[k].eq(words.r_data[k]),
+            ]
             with m.If(adding):
                 m.d.comb += words.w_data[k].eq(saturate(total, c.gradient))
         m.d.sync += self.saturated.eq(sum(over[k] for k in range(c.lanes)))

@@ -7,21 +7,16 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
-from ..layouts import block_count_bits, shape_of, spike_layout, weight_layout
-from ..memory.ram import Ram
+from ..layouts import block_count_bits, shape_of, spike_layout
+from ..memory.lane_ram import LaneRam
 from .feed import JobLayout
 
-__all__ = ["BackwardLanes", "GradientWordLayout", "contribution_layout", "error_sum_layout"]
+__all__ = ["BackwardLanes", "GradientWordLayout", "contribution_shape"]
 
 
-def contribution_layout(config: CoreConfig) -> data.ArrayLayout:
-    """P gradient contributions of one sample."""
-    return data.ArrayLayout(signed(config.error.bits + config.time_bits + 2), config.lanes)
-
-
-def error_sum_layout(config: CoreConfig) -> data.ArrayLayout:
-    """P error accumulators."""
-    return data.ArrayLayout(shape_of(config.error_sum), config.lanes)
+def contribution_shape(config: CoreConfig):
+    """A gradient contribution g t - (h << tau) of one sample."""
+    return signed(config.error.bits + config.time_bits + 2)
 
 
 class GradientWordLayout(data.StructLayout):
@@ -58,7 +53,7 @@ class BackwardLanes(wiring.Component):
         self._config = config
         blocks, block = block_count_bits(config), bits_for(config.neuron_blocks)
         feedback = bits_for(config.feedback_words)
-        self._sums = error_sum_layout(config)
+        lanes = config.lanes
         super().__init__({
             "layer": In(bits_for(config.max_layers)), "first_layer": In(1), "in_blocks": In(blocks), "out_blocks": In(blocks),
             "tile_base": In(bits_for(config.weight_tiles)), "block_base": In(block), "sum_base": In(block),
@@ -66,16 +61,18 @@ class BackwardLanes(wiring.Component):
             "restart": In(1), "i_jobs": In(stream.Signature(JobLayout(config))),
             "spikes_en": Out(1), "block": Out(blocks), "spikes": In(spike_layout(config)),
             "feedback_en": Out(1), "feedback_addr": Out(feedback),
-            "feedback_data": In(weight_layout(config)),
-            "word_en": Out(1), "word": Out(GradientWordLayout(config)), "contribution": Out(contribution_layout(config)),
-            "sum_en": In(1), "sum_addr": In(block), "sum_data": Out(self._sums), "idle": Out(1),
+            "feedback_data": In(shape_of(config.weight)).array(lanes),
+            "word_en": Out(1), "word": Out(GradientWordLayout(config)),
+            "contribution": Out(contribution_shape(config)).array(lanes),
+            "sum_en": In(1), "sum_addr": In(block),
+            "sum_data": Out(shape_of(config.error_sum)).array(lanes), "idle": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
-        m.submodules.sums = sums = Ram(self._sums, c.neuron_blocks, transparent=True)
-        m.submodules.shown = shown = Ram(self._sums, c.neuron_blocks)
+        m.submodules.sums = sums = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True)
+        m.submodules.shown = shown = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks)
 
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
@@ -107,10 +104,9 @@ class BackwardLanes(wiring.Component):
         address_1, address_2 = delay(m, sum_address, 1, "sum_address"), delay(m, sum_address, 2, "sum_address_late")
         summing_1, first_2 = valid_1 & ~self.first_layer, delay(m, first, 2, "first")
         m.d.comb += [self.word_en.eq(valid_1), self.word.eq(word_1)]
-        total = Signal(self._sums)
         for k in range(c.lanes):
             spike, time = self.spikes[k], Signal(c.time.bits, name=f"time_{k}")
-            change = Signal(signed(c.error.bits + c.time_bits + 2), name=f"change_{k}")
+            change, total = Signal(contribution_shape(c), name=f"change_{k}"), Signal(shape_of(c.error_sum), name=f"total_{k}")
             product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
             fired = Signal(name=f"fired_{k}")
             m.d.comb += time.eq(c.window - spike.time)
@@ -118,12 +114,15 @@ class BackwardLanes(wiring.Component):
                 change.eq(job_1.g * time), product.eq(self.feedback_data[k] * job_1.g), fired.eq(spike.fired),
                 self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0)),
             ]
-            m.d.comb += total[k].eq(Mux(first_2, 0, sums.r_data[k]) + product)
+            m.d.comb += [
+                total.eq(Mux(first_2, 0, sums.r_data[k]) + product), sums.w_data[k].eq(total), shown.w_data[k].eq(total),
+                self.sum_data[k].eq(shown.r_data[k]),
+            ]
         m.d.comb += [
             sums.r_en.eq(summing_1), sums.r_addr.eq(address_1),
-            sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2), sums.w_data.eq(total),
-            shown.w_en.eq(sums.w_en), shown.w_addr.eq(sums.w_addr), shown.w_data.eq(total),
-            shown.r_en.eq(self.sum_en), shown.r_addr.eq(self.sum_addr), self.sum_data.eq(shown.r_data),
+            sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2),
+            shown.w_en.eq(sums.w_en), shown.w_addr.eq(sums.w_addr),
+            shown.r_en.eq(self.sum_en), shown.r_addr.eq(self.sum_addr),
             self.idle.eq(~valid & ~valid_1 & ~delay(m, valid_1, 1, "valid_2") & ~delay(m, valid_1, 2, "valid_3")),
         ]
         return m

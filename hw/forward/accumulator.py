@@ -3,14 +3,13 @@
 Golden model: model/exact/forward.py (sums), model/timing.py (cycles).
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..layouts import EventLayout, block_count_bits, weight_layout
-from ..memory.ram import Ram
-from .scan import accumulator_layout
+from ..layouts import EventLayout, block_count_bits, shape_of
+from ..memory.lane_ram import LaneRam
 
 __all__ = ["SynapseAccumulator"]
 
@@ -28,22 +27,22 @@ class SynapseAccumulator(wiring.Component):
         from the layer's first event to ``done``.
     i_events : In(stream EventLayout). The layer's spikes, then one end token.
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency 2).
-    r_en, r_addr, r_data : second read port of the accumulators (latency 1).
+    r_en, r_addr, slopes, levels : second read port of the accumulators (latency 1).
     working : Out(1). An event or the pipeline is being worked on.
     done : Out(1). One cycle; all sums are readable from the next cycle on.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        self._word = data.ArrayLayout(accumulator_layout(config), config.lanes)
-        block = bits_for(config.neuron_blocks)
+        block, lanes = bits_for(config.neuron_blocks), config.lanes
         super().__init__({
             "tile_base": In(bits_for(config.weight_tiles)),
             "blocks": In(block_count_bits(config)), "base": In(block),
             "i_events": In(stream.Signature(EventLayout(config))),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(config.lanes)),
-            "w_data": In(weight_layout(config)),
-            "r_en": In(1), "r_addr": In(block), "r_data": Out(self._word),
+            "w_data": In(shape_of(config.weight)).array(lanes),
+            "r_en": In(1), "r_addr": In(block),
+            "slopes": Out(shape_of(config.slope)).array(lanes), "levels": Out(shape_of(config.level)).array(lanes),
             "working": Out(1), "done": Out(1),
         })
 
@@ -51,8 +50,10 @@ class SynapseAccumulator(wiring.Component):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
         # Twice the same contents: one copy to add to, one for the scan of the previous layer.
-        m.submodules.sums = sums = Ram(self._word, c.neuron_blocks, transparent=True)
-        m.submodules.scanned = scanned = Ram(self._word, c.neuron_blocks)
+        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True) for q in (c.slope, c.level)]
+        shown = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks) for q in (c.slope, c.level)]
+        m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
+        m.submodules.slope_shown, m.submodules.level_shown = shown
 
         # Event register and its walk over the output blocks.
         event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
@@ -83,24 +84,27 @@ class SynapseAccumulator(wiring.Component):
             pipe[0].address.eq(self.base + block), pipe[0].time.eq(event.time),
         ]
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
-        total = Signal(self._word)
         for k in range(c.lanes):
-            weight = Signal(self.w_data[k].shape(), name=f"weight_{k}")
-            product = Signal(total[k].level.shape(), name=f"product_{k}")
+            weight = Signal(shape_of(c.weight), name=f"weight_{k}")
+            product = Signal(signed(c.weight.bits + c.time.bits), name=f"product_{k}")
+            slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
             m.d.sync += [
                 weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
                 product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
             ]
             m.d.comb += [
-                total[k].slope.eq(Mux(pipe[3].first, 0, sums.r_data[k].slope) + weight),
-                total[k].level.eq(Mux(pipe[3].first, 0, sums.r_data[k].level) + product),
+                slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight),
+                level.eq(Mux(pipe[3].first, 0, level_sums.r_data[k]) + product),
+                slope_sums.w_data[k].eq(slope), shown[0].w_data[k].eq(slope),
+                level_sums.w_data[k].eq(level), shown[1].w_data[k].eq(level),
+                self.slopes[k].eq(shown[0].r_data[k]), self.levels[k].eq(shown[1].r_data[k]),
             ]
-        m.d.comb += [
-            sums.r_en.eq(pipe[2].issue), sums.r_addr.eq(pipe[2].address),
-            sums.w_en.eq(pipe[3].issue), sums.w_addr.eq(pipe[3].address), sums.w_data.eq(total),
-            scanned.w_en.eq(sums.w_en), scanned.w_addr.eq(sums.w_addr), scanned.w_data.eq(total),
-            scanned.r_en.eq(self.r_en), scanned.r_addr.eq(self.r_addr), self.r_data.eq(scanned.r_data),
-        ]
+        for memory in sums:
+            m.d.comb += [memory.r_en.eq(pipe[2].issue), memory.r_addr.eq(pipe[2].address)]
+        for memory in shown:
+            m.d.comb += [memory.r_en.eq(self.r_en), memory.r_addr.eq(self.r_addr)]
+        for memory in sums + shown:
+            m.d.comb += [memory.w_en.eq(pipe[3].issue), memory.w_addr.eq(pipe[3].address)]
         ended = Signal()
         m.d.sync += ended.eq(pipe[3].end)
         m.d.comb += [self.done.eq(ended), self.working.eq(valid | pipe[1].issue | pipe[2].issue | pipe[3].issue)]

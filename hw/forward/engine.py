@@ -1,15 +1,15 @@
 """Forward engine: a sample's events through all layers. Golden models: model/exact/forward.py, model/timing.py."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, spike_layout, weight_layout
+from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
 from .rule import SpikeLayout, TtfsRule
-from .scan import NeuronScan, accumulator_layout
+from .scan import NeuronScan
 from .tape_writer import TapeWriter
 
 __all__ = ["ForwardEngine"]
@@ -30,7 +30,7 @@ class ForwardEngine(wiring.Component):
     scan_start : Out(1). The scan of ``spike_layer`` began (its first spike comes 27 cycles later).
     output_start : Out(1). The output layer's scan begins; the readout takes the sample over.
     tape_en, tape_address, tape_data : write port of the spike tape; address {slot, block}.
-    sum_en, sum_addr, sum_data : read port of the accumulators, for the host, while not busy.
+    sum_en, sum_addr, slopes, levels : read port of the accumulators, for the host, while not busy.
     busy, working, done : Out(1). In flight; in flight and not waiting for the readout; finished (one cycle).
     event : Out(max_layers). Bit l: a spike of layer l became an event.
     clips : Out(2). A level, a slope derivative was clipped in a training sample.
@@ -44,12 +44,13 @@ class ForwardEngine(wiring.Component):
             "start": In(1), "slot": In(SLOT_BITS), "train": In(1), "count": In(16),
             "i_payload": In(stream.Signature(32)),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(config.lanes)),
-            "w_data": In(weight_layout(config)),
+            "w_data": In(shape_of(config.weight)).array(config.lanes),
             "readout_ready": In(1), "spike": Out(SpikeLayout(config)), "spike_layer": Out(bits_for(config.max_layers)),
             "spike_output": Out(1), "scan_start": Out(1), "output_start": Out(1),
             "tape_en": Out(1), "tape_address": Out(block + SLOT_BITS), "tape_data": Out(spike_layout(config)),
             "sum_en": In(1), "sum_addr": In(block),
-            "sum_data": Out(data.ArrayLayout(accumulator_layout(config), config.lanes)),
+            "slopes": Out(shape_of(config.slope)).array(config.lanes),
+            "levels": Out(shape_of(config.level)).array(config.lanes),
             "busy": Out(1), "working": Out(1), "done": Out(1),
             "event": Out(config.max_layers), "clips": Out(2),
         })
@@ -98,9 +99,7 @@ class ForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            accumulator.w_data.eq(self.w_data),
             accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(scan.r_addr),
-            scan.r_data.eq(accumulator.r_data), self.sum_data.eq(accumulator.r_data),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
@@ -111,6 +110,12 @@ class ForwardEngine(wiring.Component):
             self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data),
             self.clips.eq(Cat(rule.spike.level_clipped & train, rule.spike.slope_clipped & train)),
         ]
+        for k in range(c.lanes):
+            m.d.comb += [
+                accumulator.w_data[k].eq(self.w_data[k]),
+                scan.slopes[k].eq(accumulator.slopes[k]), scan.levels[k].eq(accumulator.levels[k]),
+                self.slopes[k].eq(accumulator.slopes[k]), self.levels[k].eq(accumulator.levels[k]),
+            ]
         with m.If(self.sum_en):
             m.d.comb += accumulator.r_addr.eq(self.sum_addr)
 

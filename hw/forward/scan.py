@@ -1,19 +1,14 @@
 """Serialises accumulated neurons: of each block only those that fired (of the output layer, all)."""
 
 from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..layouts import block_count_bits, shape_of
 from .rule import NeuronLayout, classify
 
-__all__ = ["NeuronScan", "accumulator_layout"]
-
-
-def accumulator_layout(config: CoreConfig):
-    """One lane's accumulators: slope W_j and level A_j."""
-    return data.StructLayout({"slope": shape_of(config.slope), "level": shape_of(config.level)})
+__all__ = ["NeuronScan"]
 
 
 class NeuronScan(wiring.Component):
@@ -26,7 +21,7 @@ class NeuronScan(wiring.Component):
     start : In(1). Begin; ``count``, ``blocks``, ``base``, ``output``, ``potential`` are taken in this cycle.
     count, blocks, base : In. Neurons and blocks of the layer, address of its first block.
     output, potential : In(1). Send every neuron; mark them for readout POTENTIAL.
-    r_en, r_addr, r_data : read port of the accumulators (latency 1).
+    r_en, r_addr : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
     neuron : Out(NeuronLayout). One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
     busy : Out(1).
     """
@@ -37,7 +32,8 @@ class NeuronScan(wiring.Component):
             "start": In(1), "count": In(16), "blocks": In(block_count_bits(config)),
             "base": In(bits_for(config.neuron_blocks)), "output": In(1), "potential": In(1),
             "r_en": Out(1), "r_addr": Out(bits_for(config.neuron_blocks)),
-            "r_data": In(data.ArrayLayout(accumulator_layout(config), config.lanes)),
+            "slopes": In(shape_of(config.slope)).array(config.lanes),
+            "levels": In(shape_of(config.level)).array(config.lanes),
             "neuron": Out(NeuronLayout(config)), "busy": Out(1),
         })
 
@@ -58,17 +54,18 @@ class NeuronScan(wiring.Component):
 
         # Hold: one block, its remaining neurons as a mask.
         held, last, mask = Signal(), Signal(), Signal(lanes)
-        hold = Signal.like(self.r_data)
+        slopes = [Signal.like(slope, name=f"slope_{k}") for k, slope in enumerate(self.slopes)]
+        levels = [Signal.like(level, name=f"level_{k}") for k, level in enumerate(self.levels)]
         block = Signal(range(-(-c.max_neurons // lanes) + 1))
         wanted = Signal(lanes)
         for lane in range(lanes):
-            accumulated = self.r_data[lane]
-            fires = classify(c, accumulated.slope, accumulated.level)[2]
+            fires = classify(c, self.slopes[lane], self.levels[lane])[2]
             m.d.comb += wanted[lane].eq((fires | output) & (((block << low) | lane) < count))
         rest = Signal(lanes)
         m.d.comb += [rest.eq(mask & (mask - 1)), take.eq(fetched & (~held | (rest == 0)))]
         with m.If(take):
-            m.d.sync += [hold.eq(self.r_data), mask.eq(wanted), held.eq(1), last.eq(left == 0), block.eq(block + 1)]
+            m.d.sync += [held_value.eq(value) for held_value, value in zip(slopes + levels, self.slopes + self.levels)]
+            m.d.sync += [mask.eq(wanted), held.eq(1), last.eq(left == 0), block.eq(block + 1)]
         with m.Elif(held):
             m.d.sync += mask.eq(rest)
             with m.If(rest == 0):
@@ -85,8 +82,8 @@ class NeuronScan(wiring.Component):
         m.d.comb += [
             self.neuron.item.eq(held & (mask != 0)),
             self.neuron.index.eq(((block - 1) << low) | lane),
-            self.neuron.slope.eq(Array(hold[k].slope for k in range(lanes))[lane]),
-            self.neuron.level.eq(Array(hold[k].level for k in range(lanes))[lane]),
+            self.neuron.slope.eq(Array(slopes)[lane]),
+            self.neuron.level.eq(Array(levels)[lane]),
             self.neuron.potential.eq(potential),
             self.neuron.block_last.eq(held & (rest == 0)),
             self.neuron.layer_last.eq(held & (rest == 0) & last),

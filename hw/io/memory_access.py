@@ -33,7 +33,7 @@ class MemoryAccess(wiring.Component):
     r_en, w_en : Out(1). Read (data 1 or 2 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits.
-    r_data : In, P x 64 bits, the word last read, sign- or zero-extended.
+    lane : Out; r_data : In(64), that lane's element of the word last read, sign- or zero-extended; combinational.
     o_result : Out(stream ResultLayout).
     busy : Out(1).
     """
@@ -43,7 +43,7 @@ class MemoryAccess(wiring.Component):
         super().__init__({
             "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
             "i_payload": In(stream.Signature(32)), "r_en": Out(1), "w_en": Out(1), "access": Out(AccessLayout(config)),
-            "w_data": Out(data.ArrayLayout(32, config.lanes)), "r_data": In(data.ArrayLayout(signed(64), config.lanes)),
+            "w_data": Out(32).array(config.lanes), "lane": Out(bits_for(config.lanes)), "r_data": In(signed(64)),
             "o_result": Out(stream.Signature(ResultLayout())), "busy": Out(1),
         })
 
@@ -64,9 +64,8 @@ class MemoryAccess(wiring.Component):
             access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
             access.address.eq(address), access.tile.eq(tile),
         ]
-        value = Signal(signed(64))
         result = self.o_result.payload
-        m.d.comb += [value.eq(Array(self.r_data[k] for k in range(c.lanes))[lane]), self.busy.eq(1)]
+        m.d.comb += [self.lane.eq(lane), self.busy.eq(1)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.busy.eq(0)
@@ -87,17 +86,18 @@ class MemoryAccess(wiring.Component):
                                  address.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
-                    m.d.sync += self.w_data.eq(0)
+                    m.d.sync += [element.eq(0) for element in self.w_data]
                     m.next = "GATHER"
             with m.State("GATHER"):
                 m.d.comb += self.i_payload.ready.eq(1)
                 with m.If(self.i_payload.valid):
-                    m.d.sync += [self.w_data[lane].eq(self.i_payload.payload), lane.eq(lane + 1), left.eq(left - 1)]
+                    m.d.sync += [Array(self.w_data)[lane].eq(self.i_payload.payload), lane.eq(lane + 1), left.eq(left - 1)]
                     with m.If((left == 1) | lane.all()):
                         m.next = "STORE"
             with m.State("STORE"):
                 m.d.comb += self.w_en.eq(1)
-                m.d.sync += [self.w_data.eq(0), lane.eq(0), address.eq(address + 1),
+                m.d.sync += [element.eq(0) for element in self.w_data]
+                m.d.sync += [lane.eq(0), address.eq(address + 1),
                              tile.eq(tile + network.blocks[packet.layer])]
                 m.next = "GATHER"
                 with m.If(left == 0):
@@ -123,7 +123,7 @@ class MemoryAccess(wiring.Component):
                 with m.If(wait == 0):
                     m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, value[32:], value[:32])),
+                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, self.r_data[32:], self.r_data[:32])),
                              result.last.eq((left == 1) & (high | ~two_words))]
                 with m.If(self.o_result.ready):
                     m.d.sync += high.eq(~high & two_words)

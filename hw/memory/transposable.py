@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.rotate import rotate_lanes
-from ..layouts import shape_of, weight_layout
+from ..layouts import shape_of
 from .ram import Ram
 
 __all__ = ["TransposableMemory"]
@@ -30,11 +30,11 @@ class TransposableMemory(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        word = weight_layout(config)
+        word, lanes = shape_of(config.weight), config.lanes
         tile, index = bits_for(config.weight_tiles), bits_for(config.lanes)
         super().__init__({
-            "r_en": In(1), "r_tile": In(tile), "r_index": In(index), "r_column": In(1), "r_data": Out(word),
-            "w_en": In(1), "w_tile": In(tile), "w_index": In(index), "w_data": In(word),
+            "r_en": In(1), "r_tile": In(tile), "r_index": In(index), "r_column": In(1), "r_data": Out(word).array(lanes),
+            "w_en": In(1), "w_tile": In(tile), "w_index": In(index), "w_data": In(word).array(lanes),
         })
 
     def elaborate(self, platform):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..control.column_walker import ColumnWalker
-from ..layouts import NetworkLayout, weight_layout
+from ..layouts import NetworkLayout, shape_of
 from ..memory.transposable import TransposableMemory
 
 __all__ = ["TransportController"]
@@ -36,9 +36,9 @@ class TransportController(wiring.Component):
             "network": In(NetworkLayout(config)), "interval": In(32), "load": In(1), "position_in": In(32),
             "update_done": In(1), "due": Out(1), "position": Out(32),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_index": Out(bits_for(config.lanes)),
-            "w_data": In(weight_layout(config)),
+            "w_data": In(shape_of(config.weight)).array(config.lanes),
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
-            "feedback_data": Out(weight_layout(config)),
+            "feedback_data": Out(shape_of(config.weight)).array(config.lanes),
             "moved": Out(bits_for(config.lanes + 1)), "busy": Out(1),
         })
 
@@ -60,7 +60,8 @@ class TransportController(wiring.Component):
             self.w_en.eq(walker.valid), self.w_tile.eq(walker.word.tile), self.w_index.eq(walker.word.column),
             address.eq(walker.word.address - offset),
             self.feedback_en.eq(late), self.feedback_addr.eq(delay(m, address, latency, "address")),
-            self.feedback_data.eq(self.w_data), self.moved.eq(Mux(late, delay(m, walker.lanes, latency, "lanes"), 0)),
+            self.moved.eq(Mux(late, delay(m, walker.lanes, latency, "lanes"), 0)),
             self.busy.eq(walker.busy | delay(m, walker.valid, 1, "draining") | late),
         ]
+        m.d.comb += [self.feedback_data[k].eq(self.w_data[k]) for k in range(c.lanes)]
         return m

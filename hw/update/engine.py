@@ -2,14 +2,14 @@
 Golden models: model/exact/update.py, model/timing.py."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Optimizer, bits_for
 from ..arithmetic.delay import delay
-from ..backward.lanes import GradientWordLayout, contribution_layout
+from ..backward.lanes import GradientWordLayout, contribution_shape
 from ..control.column_walker import ColumnWalker
-from ..layouts import NetworkLayout, SettingsLayout, gradient_layout, weight_layout
+from ..layouts import NetworkLayout, SettingsLayout, shape_of
 from .touched import TouchedColumns
 from .unit import UpdateUnit
 
@@ -36,21 +36,23 @@ class UpdateEngine(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        word, weights, gradients = GradientWordLayout(config), weight_layout(config), gradient_layout(config)
-        tile, index, states = bits_for(config.weight_tiles), bits_for(config.lanes), data.ArrayLayout(32, config.lanes)
+        word, weight, gradient = GradientWordLayout(config), shape_of(config.weight), shape_of(config.gradient)
+        tile, index, lanes = bits_for(config.weight_tiles), bits_for(config.lanes), config.lanes
         passed = {
             "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index),
-            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index), "write_data": Out(weights),
-            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradients),
-            "random_state": Out(states), "saturated": Out(bits_for(config.lanes + 1)),
+            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index), "kept_en": Out(1),
+            "kept_addr": Out(word["address"].shape), "saturated": Out(bits_for(config.lanes + 1)),
         }
-        self._passed = tuple(passed)
+        passed_lanes = {"write_data": Out(weight).array(lanes), "kept": Out(gradient).array(lanes),
+                        "random_state": Out(32).array(lanes)}
+        self._passed, self._passed_lanes = tuple(passed), tuple(passed_lanes)
         super().__init__({
             "network": In(NetworkLayout(config)), "settings": In(SettingsLayout(config)),
             "forget": In(1), "start": In(1), "add_en": In(1), "add_word": In(word),
-            "contribution": In(contribution_layout(config)),
-            "gradient_en": Out(1), "gradient_addr": Out(word["address"].shape), "gradient_data": In(gradients),
-            "w_data": In(weights), "random_load": In(1), "random_in": In(states), "busy": Out(1), **passed,
+            "contribution": In(contribution_shape(config)).array(lanes),
+            "gradient_en": Out(1), "gradient_addr": Out(word["address"].shape), "gradient_data": In(gradient).array(lanes),
+            "w_data": In(weight).array(lanes), "random_load": In(1), "random_in": In(32).array(lanes), "busy": Out(1),
+            **passed, **passed_lanes,
         })
 
     def elaborate(self, platform):
@@ -58,14 +60,16 @@ class UpdateEngine(wiring.Component):
         c = self._config
         m.submodules.unit = unit = UpdateUnit(c)
         m.d.comb += [getattr(self, name).eq(getattr(unit, name)) for name in self._passed]
-        m.d.comb += [
-            unit.settings.eq(self.settings), unit.w_data.eq(self.w_data),
-            unit.random_load.eq(self.random_load), unit.random_in.eq(self.random_in),
-        ]
+        m.d.comb += [unit.settings.eq(self.settings), unit.random_load.eq(self.random_load)]
+        for k in range(c.lanes):
+            m.d.comb += [getattr(self, name)[k].eq(getattr(unit, name)[k]) for name in self._passed_lanes]
+            m.d.comb += [
+                unit.w_data[k].eq(self.w_data[k]), unit.random_in[k].eq(self.random_in[k]),
+                unit.gradient[k].eq(self.gradient_data[k] if c.gradient_memory else self.contribution[k]),
+            ]
         if not c.gradient_memory:
             m.d.comb += [unit.word_en.eq(self.add_en), unit.word.eq(self.add_word),
                          self.busy.eq(unit.busy | self.add_en)]
-            m.d.comb += [unit.gradient[k].eq(self.contribution[k]) for k in range(c.lanes)]
             return m
 
         m.submodules.walker = walker = ColumnWalker(c)
@@ -80,7 +84,6 @@ class UpdateEngine(wiring.Component):
             unit.word_en.eq(walker.valid), unit.word.eq(walker.word),
             self.gradient_en.eq(delay(m, walker.valid, 1, "gradient_en")),
             self.gradient_addr.eq(delay(m, walker.word.address, 1, "gradient_addr")),
-            unit.gradient.eq(self.gradient_data),
             self.busy.eq(walker.busy | unit.busy | touched.busy),
         ]
         return m

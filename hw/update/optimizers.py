@@ -1,11 +1,11 @@
 """Optimizers: the step numerator and what stays in the gradient memory. Golden model: model/exact/update.py."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Optimizer
-from ..layouts import gradient_layout, weight_layout
+from ..layouts import shape_of
 
 __all__ = ["MOMENTUM_FACTOR", "SgdRule", "SignMomentumRule", "optimizer_rule", "step_shape"]
 
@@ -21,11 +21,11 @@ def step_shape(config: CoreConfig):
 class _Rule(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
-        gradients = gradient_layout(config)
+        weight, gradient, lanes = shape_of(config.weight), shape_of(config.gradient), config.lanes
         super().__init__({
-            "weight": In(weight_layout(config)), "gradient": In(gradients),
+            "weight": In(weight).array(lanes), "gradient": In(gradient).array(lanes),
             "mantissa": In(8), "decay": In(16),
-            "step": Out(data.ArrayLayout(step_shape(config), config.lanes)), "kept": Out(gradients),
+            "step": Out(step_shape(config)).array(lanes), "kept": Out(gradient).array(lanes),
         })
 
     def elaborate(self, platform):

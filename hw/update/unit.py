@@ -1,7 +1,7 @@
 """Weight update: W' = sat(W - stochastic_round(step / 2**(16 + s))). Golden model: model/exact/update.py."""
 
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
@@ -10,7 +10,7 @@ from ..arithmetic.delay import delay
 from ..arithmetic.random_lanes import RandomLanes
 from ..arithmetic.rounding import overflows, saturate
 from ..backward.lanes import GradientWordLayout
-from ..layouts import SettingsLayout, gradient_layout, weight_layout
+from ..layouts import SettingsLayout, shape_of
 from .optimizers import optimizer_rule, step_shape
 
 __all__ = ["UpdateUnit"]
@@ -33,14 +33,15 @@ class UpdateUnit(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        word, weights, gradients = GradientWordLayout(config), weight_layout(config), gradient_layout(config)
-        tile, index, states = bits_for(config.weight_tiles), bits_for(config.lanes), data.ArrayLayout(32, config.lanes)
+        word, weight, gradient = GradientWordLayout(config), shape_of(config.weight), shape_of(config.gradient)
+        tile, index, lanes = bits_for(config.weight_tiles), bits_for(config.lanes), config.lanes
         super().__init__({
-            "settings": In(SettingsLayout(config)), "word_en": In(1), "word": In(word), "gradient": In(gradients),
-            "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index), "w_data": In(weights),
-            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index), "write_data": Out(weights),
-            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradients),
-            "random_load": In(1), "random_in": In(states), "random_state": Out(states),
+            "settings": In(SettingsLayout(config)), "word_en": In(1), "word": In(word), "gradient": In(gradient).array(lanes),
+            "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index), "w_data": In(weight).array(lanes),
+            "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index),
+            "write_data": Out(weight).array(lanes),
+            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradient).array(lanes),
+            "random_load": In(1), "random_in": In(32).array(lanes), "random_state": Out(32).array(lanes),
             "saturated": Out(bits_for(config.lanes + 1)), "busy": Out(1),
         })
 
@@ -58,26 +59,28 @@ class UpdateUnit(wiring.Component):
         rate = self.settings.rate
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
-            rule.weight.eq(self.w_data), rule.gradient.eq(self.gradient),
             rule.mantissa.eq(rate[word[2].layer].mantissa), rule.decay.eq(self.settings.decay[word[2].layer]),
-            self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address), self.kept.eq(rule.kept),
+            self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address),
         ]
 
         # Stage 4: shifted steps. Stage 5: rounded, subtracted, saturated; the generators step.
-        weight_4 = delay(m, self.w_data, 2, "weight")
-        shifted = Signal(data.ArrayLayout(step_shape(c), c.lanes))
         over = Signal(c.lanes)
         m.d.comb += random.step.eq(valid[4])
         for k in range(c.lanes):
+            weight, shifted = delay(m, self.w_data[k], 2, f"weight_{k}"), Signal(step_shape(c), name=f"shifted_{k}")
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
-            m.d.comb += moved.eq(weight_4[k] - ((shifted[k] + random.value[k]) >> ROUNDING_BITS))
+            m.d.comb += [
+                moved.eq(weight - ((shifted + random.value[k]) >> ROUNDING_BITS)),
+                rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
+                random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
+            ]
             m.d.sync += [
-                shifted[k].eq(rule.step[k] >> rate[word[3].layer].shift),
+                shifted.eq(rule.step[k] >> rate[word[3].layer].shift),
                 self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(valid[4] & overflows(moved, c.weight)),
             ]
         m.d.comb += [
             self.write_en.eq(valid[5]), self.write_tile.eq(word[5].tile), self.write_index.eq(word[5].column),
-            random.load.eq(self.random_load), random.state_in.eq(self.random_in), self.random_state.eq(random.state),
+            random.load.eq(self.random_load),
         ]
         m.d.sync += [self.saturated.eq(sum(over[k] for k in range(c.lanes))),
                      self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5])]
