@@ -97,7 +97,8 @@ class BackwardLanes(wiring.Component):
         ]
 
         # Stage 1: operands are here. Stage 2: products. Stage 3: contributions out.
-        valid_1, word_1 = delay(m, valid, 1, "valid"), delay(m, word, 1, "word")
+        valid_1, valid_2 = delay(m, valid, 1, "valid"), delay(m, valid, 2, "valid_late")
+        word_1 = delay(m, word, 1, "word")
         job_1, job_2 = delay(m, job, 1, "job"), delay(m, job, 2, "job_late")
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
@@ -110,10 +111,10 @@ class BackwardLanes(wiring.Component):
             product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
             fired = Signal(name=f"fired_{k}")
             m.d.comb += time.eq(c.window - spike.time)
-            m.d.sync += [
-                change.eq(job_1.g * time), product.eq(self.feedback_data[k] * job_1.g), fired.eq(spike.fired),
-                self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0)),
-            ]
+            with m.If(valid_1):
+                m.d.sync += [change.eq(job_1.g * time), product.eq(self.feedback_data[k] * job_1.g), fired.eq(spike.fired)]
+            with m.If(valid_2):
+                m.d.sync += self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0))
             m.d.comb += [
                 total.eq(Mux(first_2, 0, sums.r_data[k]) + product), sums.w_data[k].eq(total), shown.w_data[k].eq(total),
                 self.sum_data[k].eq(shown.r_data[k]),
@@ -123,6 +124,6 @@ class BackwardLanes(wiring.Component):
             sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2),
             shown.w_en.eq(sums.w_en), shown.w_addr.eq(sums.w_addr),
             shown.r_en.eq(self.sum_en), shown.r_addr.eq(self.sum_addr),
-            self.idle.eq(~valid & ~valid_1 & ~delay(m, valid_1, 1, "valid_2") & ~delay(m, valid_1, 2, "valid_3")),
+            self.idle.eq(~valid & ~valid_1 & ~valid_2 & ~delay(m, valid_2, 1, "valid_3")),
         ]
         return m

@@ -88,10 +88,11 @@ class SynapseAccumulator(wiring.Component):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             product = Signal(signed(c.weight.bits + c.time.bits), name=f"product_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
-            m.d.sync += [
-                weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
-                product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
-            ]
+            with m.If(pipe[2].issue):
+                m.d.sync += [
+                    weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
+                    product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
+                ]
             m.d.comb += [
                 slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight),
                 level.eq(Mux(pipe[3].first, 0, level_sums.r_data[k]) + product),

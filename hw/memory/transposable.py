@@ -16,8 +16,9 @@ class TransposableMemory(wiring.Component):
     """Weights in tiles of P x P; element (r, c) of a tile lies in bank (r + c) mod P at word tile P + r, so the P
     elements of a row, and those of a column, lie in P different banks.
 
-    Read latency 2 cycles (bank, then rotator); a write takes effect for reads issued 2 cycles later. One read and
-    one write a cycle; reads and writes of one word within 2 cycles of each other are the user's to avoid.
+    Read latency 2 cycles (bank, then rotator); the data hold until the next read arrives. A write takes effect for
+    reads issued 2 cycles later. One read and one write a cycle; reads and writes of one word within 2 cycles of each
+    other are the user's to avoid.
 
     Members
     -------
@@ -59,7 +60,11 @@ class TransposableMemory(wiring.Component):
                 ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
                 ram.w_en.eq(w_en), ram.w_addr.eq((w_tile << low) | w_row),
             ]
-            m.d.sync += ram.w_data.eq(w_lanes[bank])
+            with m.If(self.w_en):
+                m.d.sync += ram.w_data.eq(w_lanes[bank])
         r_lanes = rotate_lanes(m, [ram.r_data for ram in banks], r_index, "read")
-        m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
+        arrived = Signal()
+        m.d.sync += arrived.eq(self.r_en)
+        with m.If(arrived):
+            m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
         return m

@@ -24,7 +24,7 @@ class _Rule(wiring.Component):
         weight, gradient, lanes = shape_of(config.weight), shape_of(config.gradient), config.lanes
         super().__init__({
             "weight": In(weight).array(lanes), "gradient": In(gradient).array(lanes),
-            "mantissa": In(8), "decay": In(16),
+            "enable": In(1), "mantissa": In(8), "decay": In(16),
             "step": Out(step_shape(config)).array(lanes), "kept": Out(gradient).array(lanes),
         })
 
@@ -32,7 +32,8 @@ class _Rule(wiring.Component):
         m = Module()
         for k in range(self._config.lanes):
             gradient = self.gradient[k]
-            m.d.sync += self.step[k].eq(self._pull(gradient) + self.weight[k] * self.decay)
+            with m.If(self.enable):
+                m.d.sync += self.step[k].eq(self._pull(gradient) + self.weight[k] * self.decay)
             m.d.comb += self.kept[k].eq(self._keep(m, gradient, k))
         return m
 
@@ -42,7 +43,8 @@ class SgdRule(_Rule):
 
     Members
     -------
-    weight, gradient : In, P each.
+    enable : In(1). Operands are present; the outputs hold otherwise.
+    weight, gradient : In, arrays of P.
     mantissa, decay : In. m and d of the layer.
     step : Out, P numerators, one cycle later.
     kept : Out, P values to write back into the gradient memory, one cycle later.
@@ -65,7 +67,8 @@ class SignMomentumRule(_Rule):
     def _keep(self, m, gradient, lane):
         q = self._config.gradient
         negative, size = Signal(name=f"negative_{lane}"), Signal(q.bits + 8, name=f"size_{lane}")
-        m.d.sync += [negative.eq(gradient < 0), size.eq(Mux(gradient < 0, -gradient, gradient) * MOMENTUM_FACTOR)]
+        with m.If(self.enable):
+            m.d.sync += [negative.eq(gradient < 0), size.eq(Mux(gradient < 0, -gradient, gradient) * MOMENTUM_FACTOR)]
         shrunk = size >> 8
         return Mux(negative, -shrunk, shrunk)
 

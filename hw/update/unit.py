@@ -1,6 +1,6 @@
 """Weight update: W' = sat(W - stochastic_round(step / 2**(16 + s))). Golden model: model/exact/update.py."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,6 +59,7 @@ class UpdateUnit(wiring.Component):
         rate = self.settings.rate
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
+            rule.enable.eq(valid[2]),
             rule.mantissa.eq(rate[word[2].layer].mantissa), rule.decay.eq(self.settings.decay[word[2].layer]),
             self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address),
         ]
@@ -74,14 +75,14 @@ class UpdateUnit(wiring.Component):
                 rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
-            m.d.sync += [
-                shifted.eq(rule.step[k] >> rate[word[3].layer].shift),
-                self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(valid[4] & overflows(moved, c.weight)),
-            ]
+            with m.If(valid[3]):
+                m.d.sync += shifted.eq(rule.step[k] >> rate[word[3].layer].shift)
+            with m.If(valid[4]):
+                m.d.sync += [self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(overflows(moved, c.weight))]
         m.d.comb += [
             self.write_en.eq(valid[5]), self.write_tile.eq(word[5].tile), self.write_index.eq(word[5].column),
             random.load.eq(self.random_load),
         ]
-        m.d.sync += [self.saturated.eq(sum(over[k] for k in range(c.lanes))),
+        m.d.sync += [self.saturated.eq(Mux(valid[5], sum(over[k] for k in range(c.lanes)), 0)),
                      self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5])]
         return m
