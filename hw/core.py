@@ -1,6 +1,6 @@
 """The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux
+from amaranth.hdl import Cat, Const, Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -226,12 +226,15 @@ class TrainingCore(wiring.Component):
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
             shown[Space.GRADIENT] = self._gradients.r_data
-        with m.Switch(word.space):
-            for space, lanes in shown.items():
-                with m.Case(space):
-                    m.d.comb += access.r_data.eq(Array(lanes)[access.lane])
-            with m.Default():
-                m.d.comb += access.r_data.eq(readout.error_data)
+        with m.If(access.busy):
+            with m.Switch(word.space):
+                for space, lanes in shown.items():
+                    with m.Case(space), m.Switch(access.lane):
+                        for k, element in enumerate(lanes):
+                            with m.Case(k):
+                                m.d.comb += access.r_data.eq(element)
+                with m.Default():
+                    m.d.comb += access.r_data.eq(readout.error_data)
 
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self._access

@@ -71,7 +71,7 @@ class Coldspike(wiring.Component):
             core.settings.eq(registers.settings), core.network.eq(run.network), core.started.eq(run.started),
             core.slot_claimed.eq(decoder.slot_claimed), core.slot.eq(decoder.slot),
             core.tape_en.eq(decoder.tape_en), core.tape_address.eq(decoder.tape_address), core.tape_data.eq(decoder.tape_data),
-            registers.running.eq(run.running), registers.idle.eq(idle), registers.sequence.eq(decoder.sequence),
+            registers.running.eq(run.running), registers.locked.eq(run.locked | run.start), registers.idle.eq(idle), registers.sequence.eq(decoder.sequence),
             registers.interval_position.eq(core.position), registers.counters.eq(counters.values),
             registers.batch_done.eq(core.batch_done),
             registers.error_valid.eq(run.error_valid | dropped), registers.error_code.eq(run.error_code),

@@ -1,6 +1,6 @@
 """Error of each listed neuron and its backward factors g and h. Golden model: model/exact/backward.py."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,7 +67,6 @@ class ErrorFeed(wiring.Component):
         # Stage 1: list entry; its error is asked for. Stage 2: the error's lane.
         neuron, output = self.list_entry.index, Signal(bits_for(c.max_outputs))
         entry = [self.list_entry] + [Signal(ActiveLayout(c), name=f"entry_{n}") for n in range(2, 6)]
-        lanes = Array(self.sum_data)
         m.d.comb += [
             output.eq(neuron), self.output_en.eq(advance & valid[1]), self.output_addr.eq(Cat(output, self.slot)),
             self.sum_en.eq(advance & valid[1]), self.sum_addr.eq(self.base + (neuron >> low)),
@@ -85,7 +84,7 @@ class ErrorFeed(wiring.Component):
             m.d.sync += [late.eq(early) for early, late in zip(valid, valid[1:])]
             m.d.sync += [late.eq(early) for early, late in zip(entry, entry[1:])]
             m.d.sync += [
-                summed.eq(lanes[entry[1].index[:low]]), direct.eq(self.output_data),
+                direct.eq(self.output_data),
                 error.eq(Mux(self.output, direct, saturate(rounded, q))),
                 error_saturated.eq(~self.output & overflows(rounded, q)),
                 g_product.eq(error * entry[3].level_factor), h_product.eq(error * entry[3].slope_factor),
@@ -94,5 +93,10 @@ class ErrorFeed(wiring.Component):
                 job.g.eq(saturate(g_round, q)), job.h.eq(saturate(h_round, q)),
                 job.saturated.eq(error_saturated_late + overflows(g_round, q) + overflows(h_round, q)),
             ]
+        with m.If(advance & valid[2] & ~self.output):
+            with m.Switch(entry[1].index[:low]):
+                for k in range(c.lanes):
+                    with m.Case(k):
+                        m.d.sync += summed.eq(self.sum_data[k])
         m.d.comb += self.o_jobs.valid.eq(valid[6])
         return m

@@ -53,11 +53,11 @@ class GradientMemory(wiring.Component):
             m.d.comb += words.w_addr.eq(address)
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
-            m.d.comb += [
-                total.eq(words.r_data[k] + self.contribution[k]), over[k].eq(adding & overflows(total, c.gradient)),
-                words.w_data[k].eq(self.w_data[k]), self.r_data[k].eq(words.r_data[k]),
-            ]
+            m.d.comb += [words.w_data[k].eq(self.w_data[k]), self.r_data[k].eq(words.r_data[k])]
             with m.If(adding):
-                m.d.comb += words.w_data[k].eq(saturate(total, c.gradient))
-        m.d.sync += self.saturated.eq(sum(over[k] for k in range(c.lanes)))
+                m.d.comb += [total.eq(words.r_data[k] + self.contribution[k]), over[k].eq(overflows(total, c.gradient)),
+                             words.w_data[k].eq(saturate(total, c.gradient))]
+        m.d.sync += self.saturated.eq(0)
+        with m.If(adding & over.any()):
+            m.d.sync += self.saturated.eq(sum(over[k] for k in range(c.lanes)))
         return m

@@ -71,8 +71,7 @@ class BackwardLanes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
-        m.submodules.sums = sums = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True)
-        m.submodules.shown = shown = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks)
+        m.submodules.sums = sums = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True)
 
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
@@ -112,18 +111,18 @@ class BackwardLanes(wiring.Component):
             fired = Signal(name=f"fired_{k}")
             m.d.comb += time.eq(c.window - spike.time)
             with m.If(valid_1):
-                m.d.sync += [change.eq(job_1.g * time), product.eq(self.feedback_data[k] * job_1.g), fired.eq(spike.fired)]
+                m.d.sync += [change.eq(job_1.g * time), fired.eq(spike.fired)]
+            with m.If(summing_1):
+                m.d.sync += product.eq(self.feedback_data[k] * job_1.g)
             with m.If(valid_2):
                 m.d.sync += self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0))
-            m.d.comb += [
-                total.eq(Mux(first_2, 0, sums.r_data[k]) + product), sums.w_data[k].eq(total), shown.w_data[k].eq(total),
-                self.sum_data[k].eq(shown.r_data[k]),
-            ]
+            with m.If(sums.w_en):
+                m.d.comb += total.eq(Mux(first_2, 0, sums.r_data[k]) + product)
+            m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
             sums.r_en.eq(summing_1), sums.r_addr.eq(address_1),
             sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2),
-            shown.w_en.eq(sums.w_en), shown.w_addr.eq(sums.w_addr),
-            shown.r_en.eq(self.sum_en), shown.r_addr.eq(self.sum_addr),
+            sums.s_en.eq(self.sum_en), sums.s_addr.eq(self.sum_addr),
             self.idle.eq(~valid & ~valid_1 & ~valid_2 & ~delay(m, valid_2, 1, "valid_3")),
         ]
         return m

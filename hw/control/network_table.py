@@ -18,13 +18,13 @@ class NetworkTable(wiring.Component):
     settings : In. Stable from ``start`` on.
     start : In(1).
     network : Out. The layout; stable until the next ``start``.
-    done, fits : Out(1). One cycle; whether the network fits this build.
+    busy : Out(1). Checking. ``done``, ``fits`` : Out(1). One cycle; whether the network fits this build.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__({"settings": In(SettingsLayout(config)), "start": In(1), "network": Out(NetworkLayout(config)),
-                          "done": Out(1), "fits": Out(1)})
+                          "done": Out(1), "fits": Out(1), "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -41,14 +41,15 @@ class NetworkTable(wiring.Component):
         bad_layer = (size == 0) | (size > c.max_neurons)
         overfull = ((tiles > c.weight_tiles) | (words > c.gradient_words) | (words - first_words > c.feedback_words)
                     | (neuron_blocks > c.neuron_blocks))
+        m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
                 with m.If(self.start):
                     m.d.sync += [layer.eq(0), tiles.eq(0), words.eq(0), first_words.eq(0), neuron_blocks.eq(0),
                                  network.layers.eq(settings.layers)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += self.fits.eq(0)
                 m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size),
                              network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
                              new_words.eq(size * blocks_before)]

@@ -21,6 +21,7 @@ class RunControl(wiring.Component):
     settings : In. ``start``, ``stop`` : In(1), one cycle.
     idle : In(1). No packet and no work in flight.
     network : Out. The layout of the started network.
+    locked : Out(1). Running or being started: the settings must not change.
     running : Out(1). ``started`` : Out(1), the cycle before it rises.
     error_valid, error_code : Out. NETWORK for a network that does not fit; it stays stopped.
     """
@@ -29,7 +30,7 @@ class RunControl(wiring.Component):
         self._config = config
         super().__init__({
             "settings": In(SettingsLayout(config)), "start": In(1), "stop": In(1), "idle": In(1),
-            "network": Out(NetworkLayout(config)), "running": Out(1), "started": Out(1),
+            "network": Out(NetworkLayout(config)), "running": Out(1), "locked": Out(1), "started": Out(1),
             "error_valid": Out(1), "error_code": Out(ErrorCode),
         })
 
@@ -39,7 +40,7 @@ class RunControl(wiring.Component):
         stopping = Signal()
         m.d.comb += [
             table.settings.eq(self.settings), table.start.eq(self.start & ~self.running), self.network.eq(table.network),
-            self.started.eq(table.done & table.fits),
+            self.locked.eq(self.running | table.busy), self.started.eq(table.done & table.fits),
             self.error_valid.eq(table.done & ~table.fits), self.error_code.eq(ErrorCode.NETWORK),
         ]
         with m.If(self.started):

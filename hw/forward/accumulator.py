@@ -49,11 +49,9 @@ class SynapseAccumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
-        # Twice the same contents: one copy to add to, one for the scan of the previous layer.
-        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True) for q in (c.slope, c.level)]
-        shown = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks) for q in (c.slope, c.level)]
+        # The first read port adds, the second serves the scan of the previous layer.
+        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True) for q in (c.slope, c.level)]
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
-        m.submodules.slope_shown, m.submodules.level_shown = shown
 
         # Event register and its walk over the output blocks.
         event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
@@ -93,19 +91,19 @@ class SynapseAccumulator(wiring.Component):
                     weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
                     product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
                 ]
+            with m.If(pipe[3].issue):
+                m.d.comb += [slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight),
+                             level.eq(Mux(pipe[3].first, 0, level_sums.r_data[k]) + product)]
             m.d.comb += [
-                slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight),
-                level.eq(Mux(pipe[3].first, 0, level_sums.r_data[k]) + product),
-                slope_sums.w_data[k].eq(slope), shown[0].w_data[k].eq(slope),
-                level_sums.w_data[k].eq(level), shown[1].w_data[k].eq(level),
-                self.slopes[k].eq(shown[0].r_data[k]), self.levels[k].eq(shown[1].r_data[k]),
+                slope_sums.w_data[k].eq(slope), level_sums.w_data[k].eq(level),
+                self.slopes[k].eq(slope_sums.s_data[k]), self.levels[k].eq(level_sums.s_data[k]),
             ]
         for memory in sums:
-            m.d.comb += [memory.r_en.eq(pipe[2].issue), memory.r_addr.eq(pipe[2].address)]
-        for memory in shown:
-            m.d.comb += [memory.r_en.eq(self.r_en), memory.r_addr.eq(self.r_addr)]
-        for memory in sums + shown:
-            m.d.comb += [memory.w_en.eq(pipe[3].issue), memory.w_addr.eq(pipe[3].address)]
+            m.d.comb += [
+                memory.r_en.eq(pipe[2].issue), memory.r_addr.eq(pipe[2].address),
+                memory.w_en.eq(pipe[3].issue), memory.w_addr.eq(pipe[3].address),
+                memory.s_en.eq(self.r_en), memory.s_addr.eq(self.r_addr),
+            ]
         ended = Signal()
         m.d.sync += ended.eq(pipe[3].end)
         m.d.comb += [self.done.eq(ended), self.working.eq(valid | pipe[1].issue | pipe[2].issue | pipe[3].issue)]

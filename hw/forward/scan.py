@@ -1,6 +1,6 @@
 """Serialises accumulated neurons: of each block only those that fired (of the output layer, all)."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,10 +58,10 @@ class NeuronScan(wiring.Component):
         levels = [Signal.like(level, name=f"level_{k}") for k, level in enumerate(self.levels)]
         block = Signal(range(-(-c.max_neurons // lanes) + 1))
         wanted = Signal(lanes)
-        for lane in range(lanes):
-            fires = classify(c, self.slopes[lane], self.levels[lane])[2]
-            m.d.comb += wanted[lane].eq((fires | output) & (((block << low) | lane) < count))
-        rest = Signal(lanes)
+        for k in range(lanes):
+            fires = classify(c, self.slopes[k], self.levels[k])[2]
+            m.d.comb += wanted[k].eq((fires | output) & (((block << low) | k) < count))
+        rest, lane = Signal(lanes), Signal(low)
         m.d.comb += [rest.eq(mask & (mask - 1)), take.eq(fetched & (~held | (rest == 0)))]
         with m.If(take):
             m.d.sync += [held_value.eq(value) for held_value, value in zip(slopes + levels, self.slopes + self.levels)]
@@ -74,16 +74,19 @@ class NeuronScan(wiring.Component):
             m.d.sync += [address.eq(self.base), left.eq(self.blocks), count.eq(self.count), block.eq(0),
                          output.eq(self.output), potential.eq(self.potential)]
 
+        with m.If(held):
+            with m.Switch(lane):
+                for k in range(lanes):
+                    with m.Case(k):
+                        m.d.comb += [self.neuron.slope.eq(slopes[k]), self.neuron.level.eq(levels[k])]
+
         # Send: the lowest remaining lane, and the markers with the block's last slot.
-        lane = Signal(low)
         for k in reversed(range(lanes)):
             with m.If(mask[k]):
                 m.d.comb += lane.eq(k)
         m.d.comb += [
             self.neuron.item.eq(held & (mask != 0)),
             self.neuron.index.eq(((block - 1) << low) | lane),
-            self.neuron.slope.eq(Array(slopes)[lane]),
-            self.neuron.level.eq(Array(levels)[lane]),
             self.neuron.potential.eq(potential),
             self.neuron.block_last.eq(held & (rest == 0)),
             self.neuron.layer_last.eq(held & (rest == 0) & last),

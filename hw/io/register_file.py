@@ -42,7 +42,7 @@ class RegisterFile(wiring.Component):
     cycles.
 
     An address without a register reads 0 and answers SLVERR, both ways. Writes to read-only registers do nothing.
-    A write of a CONFIG register, or START, while ``running`` does nothing but record error BUSY. All of these
+    A write of a CONFIG register, or START, while ``locked`` does nothing but record error BUSY. All of these
     answer OKAY. The halves of a counter are two reads: read HI, low, HI again while the core works.
 
     Parameters
@@ -55,6 +55,7 @@ class RegisterFile(wiring.Component):
     settings : Out(SettingsLayout) the CONFIG registers.
     start, stop, clear_counters : Out(1) one-cycle commands.
     running, idle : In(1) state, read in STATUS.
+    locked : In(1) running, or being started: CONFIG registers and START are refused.
     sequence, interval_position : In(32) read in the registers of these names.
     counters : In(64 bits for each counter, in the order of spec.registers.counters).
     batch_done : In(1) pulse: an update finished.
@@ -72,6 +73,7 @@ class RegisterFile(wiring.Component):
             "stop": Out(1),
             "clear_counters": Out(1),
             "running": In(1),
+            "locked": In(1),
             "idle": In(1),
             "sequence": In(32),
             "interval_position": In(32),
@@ -99,7 +101,7 @@ class RegisterFile(wiring.Component):
         command = Signal(32)
         m.d.comb += command.eq(Mux(written("CONTROL"), ones, 0))
         m.d.sync += [
-            self.start.eq(command[Control.START] & ~self.running),
+            self.start.eq(command[Control.START] & ~self.locked),
             self.stop.eq(command[Control.STOP]),
             self.clear_counters.eq(command[Control.CLEAR_COUNTERS]),
         ]
@@ -115,12 +117,12 @@ class RegisterFile(wiring.Component):
             m.d.comb += _setting(self.settings, self.config, register.name).eq(storage)
             with m.If(written(register.name)):
                 m.d.comb += config_written.eq(1)
-                with m.If(~self.running):
+                with m.If(~self.locked):
                     m.d.sync += storage.eq(ones | (storage & ~mask))
 
         # The sticky error
         error = Signal(ErrorCode)
-        busy = self.running & (config_written | command[Control.START])
+        busy = self.locked & (config_written | command[Control.START])
         clear_error = command[Control.CLEAR_ERROR]
         record = (self.error_valid | busy) & ((error == ErrorCode.NONE) | clear_error)
         with m.If(record):

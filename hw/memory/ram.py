@@ -1,4 +1,4 @@
-"""Simple dual-port block memory: one write port, one registered read port."""
+"""Block memory: one write port, one or two registered read ports."""
 
 from amaranth.hdl import Module, Shape, ShapeLike, Value, unsigned
 from amaranth.lib import memory, wiring
@@ -17,6 +17,7 @@ class Ram(wiring.Component):
     ----------
     shape : layout or shape of a word.
     depth : words.
+    second : a second read port.
     transparent : a read of the address written in the same cycle gives the new word; otherwise the old one
         (undefined in hardware: users must not collide).
 
@@ -25,14 +26,16 @@ class Ram(wiring.Component):
     r_en, r_addr : In. Read request.
     r_data : Out, shape. Valid in the cycle after the request.
     w_en, w_addr, w_data : In. Write request, visible to requests from the next cycle on.
+    s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for.
     """
 
-    def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False):
-        self._shape, self._depth, self._transparent = shape, depth, transparent
+    def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False, second: bool = False):
+        self._shape, self._depth, self._transparent, self._second = shape, depth, transparent, second
         abits = bits_for(depth)
         super().__init__({
             "r_en": In(1), "r_addr": In(abits), "r_data": Out(shape),
             "w_en": In(1), "w_addr": In(abits), "w_data": In(shape),
+            **({"s_en": In(1), "s_addr": In(abits), "s_data": Out(shape)} if second else {}),
         })
 
     def elaborate(self, platform):
@@ -45,4 +48,7 @@ class Ram(wiring.Component):
             read.en.eq(self.r_en), read.addr.eq(self.r_addr), Value.cast(self.r_data).eq(read.data),
             write.en.eq(self.w_en), write.addr.eq(self.w_addr), write.data.eq(Value.cast(self.w_data)),
         ]
+        if self._second:
+            second = mem.read_port()
+            m.d.comb += [second.en.eq(self.s_en), second.addr.eq(self.s_addr), Value.cast(self.s_data).eq(second.data)]
         return m

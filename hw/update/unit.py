@@ -17,7 +17,7 @@ __all__ = ["UpdateUnit"]
 
 
 class UpdateUnit(wiring.Component):
-    """Updates a word (column block) a cycle; a weight is written 5 cycles after its word, takes effect 2 cycles later.
+    """Updates a word (column block) a cycle; a weight is written 6 cycles after its word, takes effect 2 cycles later.
 
     Members
     -------
@@ -51,7 +51,7 @@ class UpdateUnit(wiring.Component):
         m.submodules.rule = rule = optimizer_rule(c)
         m.submodules.random = random = RandomLanes(c.lanes)
         valid, word = [self.word_en], [self.word]
-        for stage in range(1, 6):
+        for stage in range(1, 7):
             valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
             word.append(delay(m, word[-1], 1, f"word_{stage}"))
 
@@ -64,25 +64,29 @@ class UpdateUnit(wiring.Component):
             self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address),
         ]
 
-        # Stage 4: shifted steps. Stage 5: rounded, subtracted, saturated; the generators step.
+        # Stage 4: shifted steps. Stage 5: rounded, subtracted; the generators step. Stage 6: saturated.
         over = Signal(c.lanes)
         m.d.comb += random.step.eq(valid[4])
         for k in range(c.lanes):
-            weight, shifted = delay(m, self.w_data[k], 2, f"weight_{k}"), Signal(step_shape(c), name=f"shifted_{k}")
+            weight_3, weight_4 = (Signal.like(self.w_data[k], name=f"weight_{k}_{n}") for n in (3, 4))
+            shifted = Signal(step_shape(c), name=f"shifted_{k}")
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
             m.d.comb += [
-                moved.eq(weight - ((shifted + random.value[k]) >> ROUNDING_BITS)),
                 rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
+            with m.If(valid[2]):
+                m.d.sync += weight_3.eq(self.w_data[k])
             with m.If(valid[3]):
-                m.d.sync += shifted.eq(rule.step[k] >> rate[word[3].layer].shift)
+                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[3].layer].shift), weight_4.eq(weight_3)]
             with m.If(valid[4]):
+                m.d.sync += moved.eq(weight_4 - ((shifted + random.value[k]) >> ROUNDING_BITS))
+            with m.If(valid[5]):
                 m.d.sync += [self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(overflows(moved, c.weight))]
         m.d.comb += [
-            self.write_en.eq(valid[5]), self.write_tile.eq(word[5].tile), self.write_index.eq(word[5].column),
+            self.write_en.eq(valid[6]), self.write_tile.eq(word[6].tile), self.write_index.eq(word[6].column),
             random.load.eq(self.random_load),
         ]
-        m.d.sync += [self.saturated.eq(Mux(valid[5], sum(over[k] for k in range(c.lanes)), 0)),
-                     self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5])]
+        m.d.sync += [self.saturated.eq(Mux(valid[6], sum(over[k] for k in range(c.lanes)), 0)),
+                     self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5] | valid[6])]
         return m

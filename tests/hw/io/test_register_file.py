@@ -134,6 +134,7 @@ def test_busy_while_running():
     async def body(ctx, dut, load, store):
         await store(ctx, "SIZE_1", 77)
         ctx.set(dut.running, 1)
+        ctx.set(dut.locked, 1)
         for clear_first in (False, True):
             if clear_first:
                 await store(ctx, "CONTROL", 1 << Control.CLEAR_ERROR)

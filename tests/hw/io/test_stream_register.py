@@ -5,7 +5,7 @@ import random
 import pytest
 from coldspike.hw.io.stream_register import StreamRegister
 
-from ..support import PAUSES, cycle_of, simulate, sink, source, watch
+from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
 
 
 @pytest.mark.parametrize("idle, stall", PAUSES)
@@ -22,3 +22,14 @@ def test_latency_and_throughput():
              background=[watch(trace, i=dut.i.valid, o=dut.o.valid)])
     assert cycle_of(trace, lambda t: t["o"]) == cycle_of(trace, lambda t: t["i"]) + 1
     assert len(trace) == 51
+
+
+def test_fills_without_a_ready_sink():
+    dut = StreamRegister(8)
+
+    async def bench(ctx):
+        await put(ctx, dut.i, 5)
+        assert ctx.get(dut.o.valid)
+        assert not ctx.get(dut.i.ready)
+
+    simulate(dut, bench, deadline=10)
