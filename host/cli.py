@@ -41,6 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         complain(problem)
         return 2 if isinstance(problem, OptionError) else 1
+    except OSError as error:  # a folder that cannot be written, a full disk
+        if os.environ.get(TRACEBACK_VARIABLE) or not error.filename:
+            raise
+        complain(f"{error.filename}: {error.strerror}")
+        return 1
     except ClickException as problem:
         if problem.format_message():
             complain(problem.format_message())

@@ -209,6 +209,7 @@ class Accelerator:
         return {name: self.read(name) | self.read(f"{name}_HI") << 32 for name, _ in counters(self.config)}
 
     def clear_counters(self) -> None:
-        """Zeroes all counters."""
+        """Zeroes all counters when no work is in flight."""
+        self._wait("IDLE", 1, "become idle")
         self.command(Control.CLEAR_COUNTERS)
 

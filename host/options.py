@@ -23,7 +23,7 @@ FREE_ON_RESUME = ("epochs", "device", "checkpoint_seconds", "plot")  # what does
 
 # Settings found by trials on the golden device; docs/results.md tells what they reach.
 DATA_DEFAULTS: dict[str, dict] = {
-    "digits": {"layers": (64, 64, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "lanes": 16},
+    "digits": {"layers": (64, 128, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "lanes": 16},
     "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9,
                       "lanes": 32},
 }

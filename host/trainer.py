@@ -71,7 +71,6 @@ class Trainer:
         accelerator.configure(options.settings(self.state.epoch, self.state.position))
         fresh = initial_memories(accelerator, options.seed) if checkpoint is None else None
         write_memories(accelerator, fresh or checkpoint.memories)
-        accelerator.clear_counters()
 
     @property
     def batches(self) -> int:
@@ -89,6 +88,7 @@ class Trainer:
         report.write_config(self.folder, options)
         while state.epoch < options.epochs:
             self.accelerator.configure(options.settings(state.epoch, state.position))
+            self.accelerator.clear_counters()  # starting takes cycles, and a run that continues starts once more
             self._train_epoch()
             self._finish_epoch(self._test())
             self.save()

@@ -1,5 +1,6 @@
 """Two accelerators side by side: the same packets to both, then every architectural state compared."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,7 @@ class Verification:
         """The transport position is carried over a stop by the host: both must resume it alike."""
         for side in self.sides:
             position = side.read("INTERVAL_POSITION")
-            side.configure(NetworkSettings(**{**vars(self.settings), "interval_start": position}))
+            side.configure(dataclasses.replace(self.settings, interval_start=position))
 
     def _flip(self, states: list[State]) -> None:
         sizes = np.array([state.values.size for state in states])

@@ -103,7 +103,7 @@ API void coldspike_reset(Device *d, uint64_t cycles) {
     c.rst = 1;
     for (uint64_t n = 0; n < cycles; ++n) d->tick();
     c.rst = 0;
-    d->settle();
+    d->tick();  // the wrapper's register: the core sees the end of reset one cycle later
 }
 
 API uint64_t coldspike_cycles(Device *d) { return d->cycles; }

@@ -54,14 +54,14 @@ def reciprocal(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def matrix_product(left: Tensor, right: Tensor, bound: int) -> Tensor:
-    """``left @ right`` of integer matrices, exactly.
+    """``left @ right`` of matrices of integers (int64, or float64 that hold integers), exactly, as int64.
 
     ``bound`` is a proven upper bound of ``sum |left| |right|`` over the inner axis of any element.
     """
     if bound < _FLOAT_EXACT:
         return (left.double() @ right.double()).to(torch.int64)
     assert bound < 1 << 63, f"matrix product bound {bound} exceeds 64 bits"
-    return left @ right
+    return left.to(torch.int64) @ right.to(torch.int64)
 
 
 def take_low_bits(values: Tensor, form: Q) -> Tensor:

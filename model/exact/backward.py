@@ -82,7 +82,7 @@ def accumulate(config: CoreConfig, gradient: Tensor, part: Factors, a: Tensor, f
 def _accumulate_freely(config: CoreConfig, gradient: Tensor, g: Tensor, h: Tensor, a: Tensor, fired: Tensor,
                        bound: int):
     """Add the batch's contributions in place where no prefix can saturate (``bound``: largest sum of magnitudes)."""
+    present = fired.double()
     post = torch.cat([g, -(h << config.time_bits)])
-    fired = fired.to(torch.int64)
-    pre = torch.cat([fired * config.window - a, fired])  # a is 0 where silent
+    pre = torch.cat([present * config.window - a, present])  # a is 0 where silent
     gradient += matrix_product(post.T, pre, bound)

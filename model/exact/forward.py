@@ -58,7 +58,7 @@ class Spikes:
 def integrate(config: CoreConfig, weight: Tensor, a: Tensor, fired: Tensor) -> Membrane:
     """Accumulators of a layer: ``weight`` [n_out, n_in], ``a`` [n, n_in] ticks, ``fired`` [n, n_in] bool."""
     samples, inputs = a.shape
-    stacked = torch.cat([fired.to(torch.int64), a])
+    stacked = torch.cat([fired.double(), a.double()])
     bound = inputs * config.window << (config.weight_bits - 1)
     sums = matrix_product(stacked, weight.T, bound)
     return Membrane(sums[:samples], sums[samples:])
@@ -69,21 +69,24 @@ def fire(config: CoreConfig, membrane: Membrane, level_clip: int, slope_clip: in
     f, tau, window = config.weight_fraction, config.time_bits, config.window
     potential = membrane.potential(config)
     saturated = membrane.level >= window << f
-    timed = ~saturated & (potential >= 0)  # D > 0 and 0 <= z < D << tau hold here
-    denominator = torch.where(timed, membrane.slope + (1 << f), 1)
-    potential = torch.where(timed, potential, 0)
-    q, length = reciprocal(denominator)
-    normalised = shift(potential, length + (tau - RECIPROCAL_BITS))
-    a = round_shift(normalised * q, 35 - tau)
-    a = torch.where(saturated, window, torch.where(timed, a, 0))
-    active = timed & (a > 0) & (a < window)
+    timed = ~saturated & (potential >= 0)
+    a = saturated * window
+    level_factor, slope_factor = torch.zeros_like(a), torch.zeros_like(a)
+    # The division, for the timed neurons alone: there D > 0 and 0 <= z < D << tau.
+    some = timed.view(-1).nonzero()[:, 0]
+    q, length = reciprocal(membrane.slope.take(some) + (1 << f))
+    normalised = shift(potential.take(some), length + (tau - RECIPROCAL_BITS))
+    left = round_shift(normalised * q, 35 - tau)
     scale = length + (5 - f)
-    unclipped_level = torch.where(scale >= 0, (q >> scale.clamp(min=0)).clamp(max=65535), 65535)
-    unclipped_slope = ((2 * window - a) * unclipped_level) >> tau
+    unclipped = torch.where(scale >= 0, (q >> scale.clamp(min=0)).clamp(max=65535), 65535)
+    a.view(-1)[some] = left
+    level_factor.view(-1)[some] = unclipped
+    slope_factor.view(-1)[some] = ((2 * window - left) * unclipped) >> tau
+    active = timed & (a > 0) & (a < window)
     return Spikes(
         a=a, fired=saturated | timed, active=active,
-        factor_level=torch.where(active, unclipped_level.clamp(max=level_clip), 0),
-        factor_slope=torch.where(active, unclipped_slope.clamp(max=slope_clip), 0),
-        level_clipped=active & (unclipped_level > level_clip),
-        slope_clipped=active & (unclipped_slope > slope_clip),
+        factor_level=level_factor.clamp(max=level_clip).mul_(active),
+        factor_slope=slope_factor.clamp(max=slope_clip).mul_(active),
+        level_clipped=active & (level_factor > level_clip),
+        slope_clipped=active & (slope_factor > slope_clip),
     )

@@ -12,7 +12,7 @@ from ...spec.random import XORSHIFT, xorshift_step
 
 __all__ = ["CHUNK", "jump", "stream"]
 
-CHUNK = 64  # words stepped one by one; a power of two
+CHUNK = 32  # words stepped one by one; a power of two
 
 
 def _step(states: np.ndarray, spare: np.ndarray):

@@ -25,16 +25,21 @@ class Rate:
 
 
 def rounding_bits(states: np.ndarray, n_in: int) -> Tensor:
-    """u [columns, n_in] from generator states [columns * in_blocks, lanes] (uint32), lanes past the column dropped."""
+    """u [columns, n_in] (int32) from generator states [columns * in_blocks, lanes] (uint32).
+
+    Lanes past the end of a column are dropped.
+    """
     lanes = states.shape[1]
-    u = (states >> np.uint32(32 - ROUNDING_BITS)).astype(np.int64)
+    u = (states >> np.uint32(32 - ROUNDING_BITS)).view(np.int32)
     return torch.from_numpy(u.reshape(-1, -(-n_in // lanes) * lanes)[:, :n_in])
 
 
 def updated_weights(config: CoreConfig, weight: Tensor, gradient: Tensor, u: Tensor, rate: Rate) -> tuple[Tensor, int]:
     """New weights and how many saturated; all tensors [columns, n_in]."""
     if config.optimizer is Optimizer.SIGN_MOMENTUM:
-        step = gradient.sign().mul_(rate.mantissa << ROUNDING_BITS)
+        largest = (rate.mantissa + 1 << ROUNDING_BITS) + (rate.decay << (config.weight_bits - 1))
+        narrow = torch.int32 if largest < 1 << 31 else torch.int64  # half the memory traffic of the usual case
+        step = gradient.sign().to(narrow).mul_(rate.mantissa << ROUNDING_BITS)
     else:
         step = gradient * rate.mantissa
     if rate.decay:
@@ -42,7 +47,7 @@ def updated_weights(config: CoreConfig, weight: Tensor, gradient: Tensor, u: Ten
     step >>= rate.shift
     step += u
     step >>= ROUNDING_BITS
-    new = torch.sub(weight, step, out=step)
+    new = weight - step
     low, high = new.aminmax() if new.numel() else (torch.tensor(0), torch.tensor(0))
     if config.weight.min <= int(low) and int(high) <= config.weight.max:
         return new, 0

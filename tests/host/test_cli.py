@@ -120,6 +120,17 @@ def test_a_damaged_checkpoint_is_one_line(run, trained, spoil):
     assert re.fullmatch(r"coldspike: \S+checkpoint\.safetensors (is truncated or damaged|was altered).*\n", err), err
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(run, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = run(*QUICK, "--out", "file/run")
+    assert code == 1 and err.splitlines()[-1] == "coldspike: file/run: Not a directory"
+
+
+def test_a_finished_run_prints_its_summary_again(run, trained):
+    code, out, _ = run("train", "--resume", str(trained), "--json")
+    assert code == 0 and json.loads(out) == json.loads((trained / "summary.json").read_text())
+
+
 def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     import os
     import signal

@@ -71,7 +71,7 @@ def test_values_that_cannot_run_are_refused_by_name(given, message):
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"lanes": 3}, r"^layers 64-64-10: lanes = 3: the lane count must be a power of two"),
+    ({"lanes": 3}, r"^layers 64-128-10: lanes = 3: the lane count must be a power of two"),
     ({"optimizer": "sign-momentum", "gradient_memory": False}, r"optimizer = 'sign-momentum' keeps its momentum"),
     ({"lr": "0.5,0.5,0.5"}, r"^3 learning rates for 2 weight layers"),
     ({"lr_decay": 0.01, "epochs": 99}, r"^learning rate \S+ at batch size 16 is outside .*change --lr or --lr-decay$"),
@@ -89,7 +89,7 @@ def test_a_run_continues_with_its_own_options():
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"layers": "64-100-10"}, r"^--layers 64-100-10: this run began with 64-64-10; leave the option out, or start a new run"),
+    ({"layers": "64-100-10"}, r"^--layers 64-100-10: this run began with 64-128-10; leave the option out, or start a new run"),
     ({"seed": 2}, r"^--seed 2: this run began with 1; "),
     ({"samples": 7}, r"^--samples 7: this run began with not given; "),
 ])

@@ -49,9 +49,9 @@ def test_decay_is_met_within_ten_percent_or_refused(config, exponent):
 
 def test_the_default_range_is_what_training_needs():
     for rate in (1e-5, 1e-4, 0.003, 0.06):
-        quantize_rate(CoreConfig(optimizer=Optimizer.SIGN_MOMENTUM), rate)
+        assert quantize_rate(CoreConfig(optimizer=Optimizer.SIGN_MOMENTUM), rate).learning_rate == pytest.approx(rate, 0.004)
     for rate in (1e-4, 0.1, 3.0):
-        quantize_rate(CoreConfig(), rate, batch_size=16)
+        assert quantize_rate(CoreConfig(), rate, batch_size=16).learning_rate == pytest.approx(rate, 0.004)
 
 
 def test_zero_freezes_the_layer():

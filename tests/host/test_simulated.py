@@ -37,6 +37,17 @@ def test_both_devices_train_to_the_same_bits_and_cycles(tmp_path, train):
     assert simulated[0]["simulated_cycles_per_second"] > 0 and golden[0]["simulated_cycles_per_second"] is None
 
 
+def test_a_run_continues_with_the_same_bits_and_cycles(tmp_path, train):
+    def stop(progress):
+        if (progress.epoch, progress.batch) == (2, 1):
+            raise KeyboardInterrupt
+    with pytest.raises(Interrupted):
+        train(tmp_path / "run", "simulated", watch=stop)
+    found = train(tmp_path / "run", "simulated", checkpoint=load_checkpoint(tmp_path / "run"))
+    expected = train(tmp_path / "whole", "simulated")
+    assert same(found[1]) == same(expected[1]) and found[0]["weights_digest"] == expected[0]["weights_digest"]
+
+
 def test_a_run_moves_from_one_device_to_the_other(tmp_path, train):
     expected = train(tmp_path / "whole", "golden")
     def stop(progress):

@@ -61,15 +61,17 @@ def test_a_run_continues_bit_identically(tmp_path, small_options, small_task, ac
     assert counted(summary) == counted(whole[1])
     final, expected = load_checkpoint(folder).memories, load_checkpoint(whole[0]).memories
     assert all(np.array_equal(final[name], expected[name]) for name in expected)
+    assert expected["gradient_1"].any(), "momentum is among what continues"
 
 
-def test_momentum_continues_too(tmp_path, small_options, small_task, accelerator):
-    options = small_options(optimizer="sign-momentum", lr="0.004")
+@pytest.mark.parametrize("given", [{"optimizer": "sgd", "lr": "0.2"}, {"feedback": "bp", "interval": None},
+                                   {"optimizer": "sgd", "lr": "0.02", "gradient_memory": False}])
+def test_other_builds_and_rules_continue_too(tmp_path, small_options, small_task, accelerator, given):
+    options = small_options(**given)
     expected = Trainer(accelerator(options), small_task, options, tmp_path / "whole").run()
     with pytest.raises(Interrupted):
         Trainer(accelerator(options), small_task, options, tmp_path / "run", watch=Stop(3)).run()
     checkpoint = load_checkpoint(tmp_path / "run")
-    assert checkpoint.memories["gradient_1"].any()
     summary = Trainer(accelerator(options), small_task, options, tmp_path / "run", checkpoint=checkpoint).run()
     assert counted(summary) == counted(expected)
 

@@ -45,3 +45,12 @@ def test_rounding_bits_follow_words_and_lanes(n_in):
     states = np.arange(3 * blocks * 4, dtype=np.uint32).reshape(-1, 4) << np.uint32(16) | np.uint32(0xFFFF)
     u = rounding_bits(states, n_in)
     assert u.tolist() == [[column * blocks * 4 + i for i in range(n_in)] for column in range(3)]
+
+
+@pytest.mark.parametrize("start, step, expected, over",
+                         [(-32, 1, -32, 1), (-32, 0, -32, 0), (31, -1, 31, 1), (30, -1, 31, 0)])
+def test_saturation_of_a_single_weight(start, step, expected, over):
+    config = CoreConfig(weight_bits=6, weight_fraction=3)
+    one = torch.ones(1, 1, dtype=torch.int64)
+    new, saturated = updated_weights(config, one * start, one * step << 16, one * 0, Rate(1, 0, 0))
+    assert (new.item(), saturated) == (expected, over)
