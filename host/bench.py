@@ -1,11 +1,11 @@
 """Measurements of one network on the simulated accelerator: its schedule against the ideal, and simulation speed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from . import measures
+from . import measures, packets
 from .data import DataSet
 from .device import Device
 from .driver import Accelerator
@@ -15,32 +15,37 @@ from .options import TrainOptions
 
 __all__ = ["measure"]
 
-GOLDEN_BATCHES = 8
+GOLDEN_BATCHES, PACKET_BATCHES = 8, 8
 
 
 def measure(options: TrainOptions, data: DataSet, simulated: Device, golden: Device,
             watch: Callable[[str], None] = lambda text: None) -> dict:
     """Trains every sample of ``data.train`` once on the simulated device; returns plain values.
 
-    The bare loop (the same library stepped without packets) is timed before and after the training, for as many cycles
-    as the training takes, so that a change of the machine's speed shows in neither alone.
+    After each batch the bare library (its clock stepped with nothing on the ports) runs as many cycles as the batch
+    took, so that a change of the machine's speed shows in both alike.
     """
-    watch("training on the simulated device")
     accelerator = prepare(simulated, options)
-    pilot = train(accelerator, data, options, range(1), watch)
-    cycles_per_batch = pilot[1]
-    batches = len(data.train) // options.batch_size
-    watch("bare loop")
-    before = bare_loop(simulated, cycles_per_batch * max(1, batches // 2))
-    accelerator.clear_counters()
-    seconds, cycles = train(accelerator, data, options, range(batches), watch)
+    driver, bare = Clock(simulated), Clock(simulated)
+    for batch in batches(data, options):
+        watch(f"simulated device: {accelerator.read('SEQUENCE')} packets")
+        with driver:
+            train(accelerator, *batch)
+        with bare:
+            simulated.step(driver.latest)
     counters = accelerator.counters()
-    watch("bare loop")
-    after = bare_loop(simulated, cycles_per_batch * max(1, batches // 2))
+    streams = Clock(simulated)
+    for times, labels in list(batches(data, options))[:PACKET_BATCHES]:
+        watch("simulated device: packets encoded beforehand")
+        words = packets.concatenate(packets.encode_samples(times, labels, train=True), packets.encode_update())
+        with streams:
+            simulated.exchange(*words, len(labels) + 1)
     watch("golden device")
-    golden_batches = min(batches, GOLDEN_BATCHES)
-    golden_seconds, _ = train(prepare(golden, options), data, options, range(golden_batches), watch)
-    bare = (before[1] + after[1]) / (before[0] + after[0])
+    accelerator, speed = prepare(golden, options), Clock(golden)
+    golden_batches = list(batches(data, options))[:GOLDEN_BATCHES]
+    with speed:
+        for batch in golden_batches:
+            train(accelerator, *batch)
     layers, lanes, trained = options.layers, options.lanes, counters["SAMPLES_TRAINED"]
     updating = counters["UPDATE_CYCLES"] + counters["TRANSPORT_CYCLES"]
     interval = (counters["TOTAL_CYCLES"] - updating) / trained
@@ -57,12 +62,38 @@ def measure(options: TrainOptions, data: DataSet, simulated: Device, golden: Dev
         "lane_utilization": measures.lane_utilization(counters, layers, lanes),
         "events_per_sample": measures.events_per_sample(counters, layers),
         "active_fraction": measures.active_fraction(counters, layers),
-        "driver_cycles_per_second": cycles / seconds, "bare_cycles_per_second": bare,
-        "driver_ratio": cycles / seconds / bare,
-        "simulated_samples_per_second": trained / seconds,
-        "golden_samples_per_second": golden_batches * options.batch_size / golden_seconds,
+        "driver_cycles_per_second": driver.rate, "bare_cycles_per_second": bare.rate,
+        "driver_ratio": driver.rate / bare.rate, "packets_cycles_per_second": streams.rate,
+        "simulated_samples_per_second": trained / driver.seconds,
+        "golden_samples_per_second": len(golden_batches) * options.batch_size / speed.seconds,
         "counters": counters,
     }
+
+
+class Clock:
+    """Adds up seconds and clock cycles of the blocks that it is entered for.
+
+    Members
+    -------
+    seconds, cycles : sums; a device without a clock has 0 cycles.
+    latest : cycles of the last block.
+    """
+
+    def __init__(self, device: Device):
+        self.device, self.seconds, self.cycles, self.latest = device, 0.0, 0, 0
+
+    def __enter__(self) -> None:
+        self._begin, self._first = time.perf_counter(), getattr(self.device, "cycles", 0)
+
+    def __exit__(self, *exception) -> None:
+        self.latest = getattr(self.device, "cycles", 0) - self._first
+        self.seconds += time.perf_counter() - self._begin
+        self.cycles += self.latest
+
+    @property
+    def rate(self) -> float:
+        """Cycles per second."""
+        return self.cycles / self.seconds
 
 
 def prepare(device: Device, options: TrainOptions) -> Accelerator:
@@ -74,21 +105,15 @@ def prepare(device: Device, options: TrainOptions) -> Accelerator:
     return accelerator
 
 
-def train(accelerator: Accelerator, data: DataSet, options: TrainOptions, batches: range,
-          watch: Callable[[str], None]) -> tuple[float, int]:
-    """Seconds and clock cycles (0: no clock) that whole batches take, encoding and decoding included."""
+def batches(data: DataSet, options: TrainOptions) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Times and labels of the whole batches of one epoch, in a shuffled order."""
     size, order = options.batch_size, np.random.RandomState(options.seed).permutation(len(data.train))
-    first, begin = getattr(accelerator.device, "cycles", 0), time.perf_counter()
-    for batch in batches:
-        chosen = order[batch * size:(batch + 1) * size]
-        results = accelerator.train_batch(data.train.times[chosen], data.train.labels[chosen])
-        measures.cross_entropy(results.logits, results.labels)  # the trainer's share of the work
-        watch(f"batch {batch + 1} of {len(batches)}")
-    return time.perf_counter() - begin, getattr(accelerator.device, "cycles", 0) - first
+    for begin in range(0, len(order) - size + 1, size):
+        chosen = order[begin:begin + size]
+        yield data.train.times[chosen], data.train.labels[chosen]
 
 
-def bare_loop(device: Device, cycles: int) -> tuple[float, int]:
-    """Seconds, and the number of cycles, of an idle accelerator's clock."""
-    begin = time.perf_counter()
-    device.step(cycles)
-    return time.perf_counter() - begin, cycles
+def train(accelerator: Accelerator, times: np.ndarray, labels: np.ndarray) -> None:
+    """What the trainer does with a batch."""
+    results = accelerator.train_batch(times, labels)
+    measures.cross_entropy(results.logits, results.labels)

@@ -66,6 +66,7 @@ def table(result: dict) -> Table:
         ("simulated cycles/s through the driver", f"{result['driver_cycles_per_second']:,.0f}"),
         ("simulated cycles/s in a bare loop", f"{result['bare_cycles_per_second']:,.0f}"),
         ("ratio", f"[bold]{result['driver_ratio']:.2f}[/]"),
+        ("simulated cycles/s, packets encoded beforehand", f"{result['packets_cycles_per_second']:,.0f}"),
         ("training samples/s, simulated device", f"{result['simulated_samples_per_second']:,.0f}"),
         ("training samples/s, golden device", f"{result['golden_samples_per_second']:,.0f}"),
     ):

@@ -74,7 +74,8 @@ class Verification:
         """
         config, fault = self.sides[0].config, int(self._faults.integers(batches))
         for number in range(batches):
-            if number == batches // 2 and number:
+            restarted = number == batches // 2 and number > 0
+            if restarted:
                 self._restart()
             batch = random_batch(self._random, config, self.settings.layers, number, batch_size)
             parts = ["samples", "update"] if number % 2 == 0 else ["batch"]
@@ -82,7 +83,8 @@ class Verification:
                 golden, simulated = (self._states(side, batch, part) for side in self.sides)
                 if self.corrupt and number == fault and part == parts[-1]:
                     self._flip(simulated)
-                self._compare(golden, simulated, f"batch {number + 1}" + (", before its update" if part == "samples" else ""))
+                when = f"batch {number + 1}" + ", after stop and start" * restarted
+                self._compare(golden, simulated, when + ", before its update" * (part == "samples"))
             watch(number + 1)
 
     def _states(self, side: Accelerator, batch: Batch, part: str) -> list[State]:

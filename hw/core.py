@@ -250,7 +250,8 @@ class TrainingCore(wiring.Component):
         seq, forward, readout, backward, count = self._sequencer, self._forward, self._readout, self._backward, self.increments
         update, transport = self._update, self._transport
         m.d.comb += [
-            count.total_cycles.eq(forward.busy | ~readout.ready | backward.busy | update.busy | transport.busy),
+            count.total_cycles.eq(forward.busy | ~readout.ready | backward.busy | (update.busy & ~update.forgetting)
+                                  | transport.busy),
             count.forward_cycles.eq(forward.working), count.readout_cycles.eq(readout.working),
             count.backward_cycles.eq(backward.busy), count.transport_cycles.eq(transport.busy),
             count.update_cycles.eq(update.busy & seq.updating), count.updates.eq(seq.update_done),

@@ -1,7 +1,6 @@
 """The golden device: behaves at the ports as the accelerator does, on the exact model."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,14 +12,13 @@ from ..spec.registers import Access, Control, Interrupt, core_digest, counters, 
 from .exact import AccessRecord, ExactNetwork, SampleRecord, UpdateRecord
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
+from .timing import TimingModel
 
-__all__ = ["GoldenDevice", "Timing"]
-
-Timing = Callable[[ExactNetwork, SampleRecord | UpdateRecord | AccessRecord], Mapping[str, int]]
+__all__ = ["GoldenDevice"]
 
 
 class GoldenDevice:
-    """Registers and streams of one accelerator build, without cycles.
+    """Registers and streams of one accelerator build; cycles are counted by model/timing.py, not lived through.
 
     START keeps the memories when the layer sizes are those of the network that ran before, else weights, feedback
     weights and gradients are zero (the accelerator leaves them unspecified). Random states and counters stay.
@@ -28,16 +26,14 @@ class GoldenDevice:
     Parameters
     ----------
     config : the build.
-    timing : called with the network and the record of each operation, in packet order; returns cycles to add to the
-        ``*_CYCLES`` counters by name. Without it those counters read 0.
 
     Members
     -------
     network : the network that was started last (its state may be looked at), or None.
     """
 
-    def __init__(self, config: CoreConfig, timing: Timing | None = None):
-        self.config, self.timing = config, timing
+    def __init__(self, config: CoreConfig):
+        self.config, self.timing = config, TimingModel()
         self.network: ExactNetwork | None = None
         self._registers = {r.address: r for r in register_map(config)}
         self._values = {r.name: r.reset for r in self._registers.values()}
@@ -142,6 +138,7 @@ class GoldenDevice:
         if len(words) != len(last):
             raise ValueError(f"{len(words)} words with {len(last)} TLAST flags")
         if len(words):
+            self.timing.begin()
             self._unfinished.append((words, last))
             words, last = (np.concatenate(part) for part in zip(*self._unfinished, strict=True))
             whole = int(np.flatnonzero(last)[-1]) + 1 if last.any() else 0
@@ -214,6 +211,5 @@ class GoldenDevice:
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
 
     def _count_cycles(self, record: SampleRecord | UpdateRecord | AccessRecord):
-        if self.timing is not None:
-            for name, cycles in self.timing(self.network, record).items():
-                self._counters[name] += cycles
+        for name, cycles in self.timing(self.network, record).items():
+            self._counters[name] += cycles

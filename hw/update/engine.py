@@ -31,7 +31,7 @@ class UpdateEngine(wiring.Component):
     w_*, write_* : read and write ports of the weight memory, columns, as in UpdateUnit.
     random_load, random_in, random_state : generators' states.
     saturated : Out. Saturated weights.
-    busy : Out(1).
+    busy : Out(1). ``forgetting`` : Out(1), busy because of ``forget``.
     """
 
     def __init__(self, config: CoreConfig):
@@ -51,7 +51,8 @@ class UpdateEngine(wiring.Component):
             "forget": In(1), "start": In(1), "add_en": In(1), "add_word": In(word),
             "contribution": In(contribution_shape(config)).array(lanes),
             "gradient_en": Out(1), "gradient_addr": Out(word["address"].shape), "gradient_data": In(gradient).array(lanes),
-            "w_data": In(weight).array(lanes), "random_load": In(1), "random_in": In(32).array(lanes), "busy": Out(1),
+            "w_data": In(weight).array(lanes), "random_load": In(1), "random_in": In(32).array(lanes),
+            "busy": Out(1), "forgetting": Out(1),
             **passed, **passed_lanes,
         })
 
@@ -84,6 +85,6 @@ class UpdateEngine(wiring.Component):
             unit.word_en.eq(walker.valid), unit.word.eq(walker.word),
             self.gradient_en.eq(delay(m, walker.valid, 1, "gradient_en")),
             self.gradient_addr.eq(delay(m, walker.word.address, 1, "gradient_addr")),
-            self.busy.eq(walker.busy | unit.busy | touched.busy),
+            self.busy.eq(walker.busy | unit.busy | touched.busy), self.forgetting.eq(touched.busy),
         ]
         return m

@@ -193,8 +193,9 @@ class ExactNetwork:
     # -- UPDATE ------------------------------------------------------------------------------------
     def update(self) -> UpdateRecord:
         """The UPDATE packet; the record says whether weights were transported (``due``)."""
-        columns = [0] * self.depth
+        columns, tail = [0] * self.depth, 0
         if self.config.gradient_memory:
+            tail = self._skipped_tail()
             columns = [self._update_layer(l) for l in range(1, self.depth + 1)]
         for touched in self.touched:
             touched.zero_()
@@ -205,7 +206,19 @@ class ExactNetwork:
             self.counters["TRANSPORTS"] += 1
             self.counters["WEIGHTS_TRANSPORTED"] += sum(transported)
         words = [count * place.in_blocks for count, place in zip(columns, self.layout, strict=True)]
-        return UpdateRecord(columns=columns, words=words, due=due, transported=transported)
+        return UpdateRecord(columns=columns, words=words, skipped_tail=tail, due=due, transported=transported)
+
+    def _skipped_tail(self) -> int:
+        """Columns at the end of the walk that the update skips."""
+        tail = 0
+        for l in range(self.depth, 0, -1):
+            if self.config.optimizer is Optimizer.SIGN_MOMENTUM or self.rates[l - 1].decay:
+                return tail
+            visited = self.touched[l - 1].nonzero()
+            if len(visited):
+                return tail + self.layers[l] - 1 - int(visited[-1])
+            tail += self.layers[l]
+        return tail
 
     def _update_layer(self, l: int) -> int:
         """Update layer l from its gradient memory; the number of columns visited."""

@@ -55,12 +55,14 @@ class UpdateRecord:
     -------
     columns : for each weight layer, columns (postsynaptic neurons) that the update visited.
     words : for each weight layer, words that the update visited.
+    skipped_tail : columns skipped after the last one visited.
     due : whether transport was due (it may copy nothing: a network of one weight layer has no feedback).
     transported : for each weight layer, weights copied into the feedback memory.
     """
 
     columns: list[int]
     words: list[int]
+    skipped_tail: int
     due: bool
     transported: list[int]
 

@@ -249,11 +249,17 @@ def test_no_gradient_space_without_gradient_memory():
 
 def test_timing_hook_fills_the_cycle_counters():
     seen = []
-    def timing(network, record):
-        seen.append(type(record).__name__)
-        return {"TOTAL_CYCLES": 1 << 33}
+
+    class Timing:
+        def begin(self):
+            pass
+
+        def __call__(self, network, record):
+            seen.append(type(record).__name__)
+            return {"TOTAL_CYCLES": 1 << 33}
+
     device = configured()
-    device.timing = timing
+    device.timing = Timing()
     device.write_register(ADDRESS["CONTROL"], START)
     send(device, sample([(0, 5)], 1), sample([(0, 5)], 1), sample([(0, 5)]), [Kind.UPDATE, 0], read(Space.SLOPE, 1))
     assert seen == ["SampleRecord", "SampleRecord", "UpdateRecord", "AccessRecord"]

@@ -4,7 +4,6 @@ import shutil
 import sys
 
 import pytest
-
 from coldspike.sim import build
 from coldspike.sim.build import CXX_FLAGS, build_library, cached_verilog
 from coldspike.sim.toolchain import ToolchainError, find_toolchain

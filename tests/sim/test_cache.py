@@ -5,7 +5,6 @@ import os
 import time
 
 import pytest
-
 from coldspike.sim import cache
 from coldspike.sim.cache import cache_directory, cached, digest
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from coldspike.sim.device import DeviceTimeout, SimulatedDevice
 from coldspike.spec.config import CoreConfig
 
@@ -28,7 +27,7 @@ def packets(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_packets_come_back_whatever_the_stalls(stall):
     words, last = packets(300)
     with device(stall=stall, stall_seed=7) as core:
-        for part in range(3):  # several exchanges on one device
+        for _ in range(3):  # several exchanges on one device
             out, flags = core.exchange(words, last, 300)
             assert out.dtype == np.uint32 and flags.dtype == bool
             np.testing.assert_array_equal(out, words)

@@ -6,10 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
-
 from coldspike.hw import verilog
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.registers import core_digest, register_map
@@ -19,17 +18,22 @@ from .echo import Echo
 SMALL = CoreConfig.for_network((7, 5, 3), lanes=2)
 
 
-class Storing(Echo):
-    """Echo with one memory that starts at zero and one that does not."""
+class Storing(wiring.Component):
+    """The pins, one memory that starts at zero, one that does not, and a sign extension."""
+
+    def __init__(self):
+        super().__init__({p.name: (In if p.direction == "input" else Out)(p.bits) for p in verilog.PORTS[2:]})
 
     def elaborate(self, platform):
-        m = super().elaborate(platform)
+        m = Module()
+        values = []
         for name, init in (("zero", []), ("table", [3, 1, 4])):
             m.submodules[name] = store = memory.Memory(shape=16, depth=1000, init=init)
             read, write = store.read_port(), store.write_port()
-            kept = Signal(16, name=f"kept_{name}")
-            m.d.comb += [read.addr.eq(self.s_axis_tdata), write.addr.eq(self.s_axis_tdata), write.en.eq(self.irq)]
-            m.d.sync += [kept.eq(read.data), write.data.eq(kept)]
+            m.d.comb += [read.addr.eq(self.s_axis_tdata), write.addr.eq(self.s_axi_awaddr),
+                         write.en.eq(self.s_axi_wvalid), write.data.eq(self.s_axi_wdata)]
+            values.append(read.data)
+        m.d.comb += [self.m_axis_tdata.eq(values[0].as_signed()), self.s_axi_rdata.eq(values[1])]
         return m
 
 
@@ -64,8 +68,13 @@ def test_wrong_pins_are_refused():
 def test_zero_memories_take_one_line_and_tables_keep_their_values():
     text = verilog.convert(Storing())
     loops = re.findall(r"for \(word = 0; word <= (\d+); word = word \+ 1\)", text)
-    assert sorted(loops) == ["6", "999"]  # the queue of Echo (its eighth word is the output register) and the zero memory
+    assert loops == ["999"]
     assert re.findall(r"\[[012]\] = 16'h(\d+);", text) == ["0003", "0001", "0004"]
+
+
+def test_sign_extensions_are_short():
+    text = verilog.convert(Storing())
+    assert re.search(r"\{1[67]\{\S+ ?\[15\]\}\}", text) and not re.search(r"(\S+\[15\]), \1", text)
 
 
 def test_description_is_json_and_names_every_register():

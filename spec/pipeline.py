@@ -1,0 +1,24 @@
+"""Pipeline depths in cycles: facts that the RTL's schedule and the golden timing model share.
+
+Each is the distance between two events that the component's docstring in hw/ names; a test of each component and
+``coldspike verify`` hold them against the RTL.
+"""
+
+__all__ = [
+    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "DECODER_PERIOD", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
+    "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "UPDATE_DRAIN",
+    "UPDATE_LINGER",
+]
+
+SLOTS = 4                # samples in flight: loading, waiting, forward, backward
+ACCUMULATOR_DRAIN = 4    # last issue of a layer -> all its sums are readable
+SCAN_TO_SPIKE = 28       # start of a layer's scan -> its first slot leaves the firing rule
+SPIKE_QUEUE = 2          # spike written to the queue -> readable as an event
+READOUT_FIXED = 31       # readout of K outputs: 2 K and this
+RESULT_HEADER = 3        # words before the logits
+RESULT_WORD = 2          # cycles for a logit word
+BACKWARD_LAYER = 12      # cycles of a visited layer besides its jobs' blocks
+DECODER_PERIOD = 3       # cycles of a packet besides its body words and input blocks
+UPDATE_LINGER = 4        # backward pass done -> its last word is updated, without a gradient memory
+UPDATE_DRAIN = 7         # last word of an update -> the unit is empty
+TRANSPORT_DRAIN = 2      # last word of a transport -> written
