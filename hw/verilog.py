@@ -2,12 +2,12 @@
 
 import gc
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from amaranth._toolchain.yosys import find_yosys
-from amaranth.back import rtlil
+from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
 
 from ..spec.config import CoreConfig
@@ -77,34 +77,48 @@ def _quick_conversion() -> Iterator[None]:
 _MEMORY = re.compile(r"^  reg (?:\[\d+:0\] )?(?P<name>\S+) *\[(?P<top>\d+):0\];$")
 
 
-_SCRIPT = """
-proc
-opt_expr -mux_undef
-opt_clean
-opt_dff
-opt_expr
-opt_clean
-memory_collect
-attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding
-attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding
-write_verilog -norename -noattr
-"""
-"""Amaranth's own conversion keeps every register's next value as a separate variable; found clock enables and resets
-(opt_dff) take a quarter of the instructions out of the simulated device, and read better."""
-
-
-def _written(text: str) -> str:
-    """Verilog of RTLIL ``text``, by the yosys that comes with Amaranth."""
-    yosys = find_yosys(lambda version: version >= (0, 40))
-    return yosys.run(["-q", "-"], f"read_rtlil <<rtlil\n{text}\nrtlil\n{_SCRIPT}", ignore_warnings=True)
-
-
 _REPEATED_BIT = re.compile(r"((?:\\\S+ |[A-Za-z_]\w*) ?\[\d+\])(?:, \1)+")
 
 
 def _short_extensions(text: str) -> str:
     """Writes sign extensions as replications; simulators do not recognise a list of equal bits."""
     return _REPEATED_BIT.sub(lambda m: f"{{{m[0].count(m[1])}{{{m[1]}}}}}", text)
+
+
+_NEXT = r"\\\$\d+ "
+_REGISTER = re.compile(rf"^  always @\(posedge clk\)\n    (\S+ ?) ?<= ({_NEXT});\n", re.M)
+_PROCESS = re.compile(r"^  always @\* begin\n(?:    if \(\\\$auto\S+ \) begin end\n)?((?:    .*\n)*?)  end\n", re.M)
+_TARGET = re.compile(r"^\s*(\\\S+ |[A-Za-z_]\w*) *(?:\[[^\]]*\] *)?= ", re.M)
+
+
+def _clocked_registers(module: str) -> str:
+    """Moves each register's next-value process into its clocked one: ``always @(posedge clk) if (enable) x <= ...``.
+
+    Amaranth computes next values apart, ``always @* begin next = x; if (enable) next = ...; end``. A simulator
+    then works out every value in every cycle; this way it skips what is not enabled: half the instructions of a cycle.
+    Only processes that set one variable, which nothing but its register reads, are moved.
+    """
+    uses = Counter(re.findall(_NEXT, module))
+    registers = {m[2]: m[1].strip() for m in _REGISTER.finditer(module)}
+
+    def move(process: re.Match) -> str:
+        body, targets = process[1], set(_TARGET.findall(process[1]))
+        target = targets.pop() if len(targets) == 1 else None
+        if target not in registers or uses[target] != body.count(target) + 2:  # its declaration and its register
+            return process[0]
+        name = registers[target]
+        name += " " * name.startswith("\\")
+        if re.search(rf"= .*{re.escape(target)}", body):
+            return process[0]
+        moved.add(target)
+        body = re.sub(rf"^(\s*){re.escape(target)} *((?:\[[^\]]*\])?) *= ", lambda m: f"{m[1]}{name}{m[2]} <= ", body, flags=re.M)
+        return "  always @(posedge clk) begin\n" + body.replace(f"    {name} <= {name.strip()} ;\n", "", 1).replace(
+            f"    {name} <= {name.strip()};\n", "", 1) + "  end\n"
+
+    moved: set[str] = set()
+    module = _PROCESS.sub(move, module)
+    module = _REGISTER.sub(lambda m: "" if m[2] in moved else m[0], module)
+    return re.sub(rf"^  reg (?:\[\d+:0\] )?({_NEXT});\n", lambda m: "" if m[1] in moved else m[0], module, flags=re.M)
 
 
 def _zero_memories(text: str) -> str:
@@ -143,8 +157,9 @@ def convert(component: wiring.Component) -> str:
     """
     _check_ports(component)
     with _quick_conversion():
-        text = rtlil.convert(component, name=TOP, emit_src=False)
-    return _zero_memories(_short_extensions(_written(text)))
+        text = verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True)
+    modules = _short_extensions(text).split("\nendmodule\n")
+    return _zero_memories("\nendmodule\n".join(map(_clocked_registers, modules)))
 
 
 def generate(config: CoreConfig) -> str:
