@@ -1,6 +1,6 @@
 """Gradient memory: accumulates contributions over a batch, saturating. Golden model: model/exact/backward.py."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,7 @@ __all__ = ["GradientMemory"]
 
 
 class GradientMemory(wiring.Component):
-    """P gradients a word, by columns. One accumulation a cycle, written 2 cycles after its address; words in flight must
+    """P gradients a word, by columns. One accumulation a cycle, written 4 cycles after its address; words in flight must
     differ in address (they do: a column block comes once a sample).
 
     Members
@@ -41,23 +41,27 @@ class GradientMemory(wiring.Component):
         m = Module()
         c = self._config
         m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words)
-        adding, address = delay(m, self.add_en, 1, "adding"), delay(m, self.add_addr, 1, "address")
-        over = Signal(c.lanes)
+        # The sum, its saturation and the write each have a cycle of their own.
+        adding = delay(m, self.add_en, 1, "adding")
+        added, storing = delay(m, adding, 1, "added"), delay(m, adding, 2, "storing")
+        address, over = delay(m, self.add_addr, 3, "address"), Signal(c.lanes)
         m.d.comb += [
             words.r_en.eq(self.r_en | self.add_en), words.r_addr.eq(self.r_addr),
-            words.w_en.eq(self.w_en | adding), words.w_addr.eq(self.w_addr),
+            words.w_en.eq(self.w_en | storing), words.w_addr.eq(self.w_addr),
         ]
         with m.If(self.add_en):
             m.d.comb += words.r_addr.eq(self.add_addr)
-        with m.If(adding):
+        with m.If(storing):
             m.d.comb += words.w_addr.eq(address)
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
-            m.d.comb += [words.w_data[k].eq(self.w_data[k]), self.r_data[k].eq(words.r_data[k])]
+            stored = Signal(shape_of(c.gradient), name=f"stored_{k}")
+            m.d.comb += [words.w_data[k].eq(Mux(storing, stored, self.w_data[k])), self.r_data[k].eq(words.r_data[k])]
             with m.If(adding):
-                m.d.comb += [total.eq(words.r_data[k] + self.contribution[k]), over[k].eq(overflows(total, c.gradient)),
-                             words.w_data[k].eq(saturate(total, c.gradient))]
+                m.d.sync += total.eq(words.r_data[k] + self.contribution[k])
+            with m.If(added):
+                m.d.sync += [stored.eq(saturate(total, c.gradient)), over[k].eq(overflows(total, c.gradient))]
         m.d.sync += self.saturated.eq(0)
-        with m.If(adding & over.any()):
+        with m.If(storing & over.any()):
             m.d.sync += self.saturated.eq(sum(over[k] for k in range(c.lanes)))
         return m

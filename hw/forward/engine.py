@@ -1,6 +1,6 @@
 """Forward engine: a sample's events through all layers. Golden models: model/exact/forward.py, model/timing.py."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, EnableInserter, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -60,9 +60,17 @@ class ForwardEngine(wiring.Component):
         c = self._config
         m.submodules.accumulator = accumulator = SynapseAccumulator(c)
         m.submodules.scan = scan = NeuronScan(c)
-        m.submodules.rule = rule = TtfsRule(c)
+        # The rule's pipeline moves only while a scan feeds it or slots are still inside.
+        rule, draining, moving = TtfsRule(c), Signal(range(TtfsRule.LATENCY + 2)), Signal()
+        m.submodules.rule = EnableInserter(moving)(rule)
         m.submodules.tape = tape = TapeWriter(c, address_bits=len(self.tape_address))
         m.submodules.spikes = spikes = SyncFIFOBuffered(width=EventLayout(c).size, depth=c.max_neurons + 2)
+
+        m.d.comb += moving.eq(scan.busy | (draining != 0))
+        with m.If(scan.busy):
+            m.d.sync += draining.eq(TtfsRule.LATENCY + 1)
+        with m.Elif(moving):
+            m.d.sync += draining.eq(draining - 1)
 
         # Layer being accumulated (l - 1), layer being scanned, and the sample's context.
         layer, scanned, slot = Signal(bits_for(c.max_layers)), Signal(bits_for(c.max_layers)), Signal.like(self.slot)

@@ -146,7 +146,7 @@ class RegisterFile(wiring.Component):
         values |= {"STATUS": _word(registers["STATUS"], state), "CONTROL": Const(0),
                    "INTERRUPT_ENABLE": enable, "INTERRUPT_STATUS": pending}
         m.d.comb += [slave.read_error.eq(1), slave.write_error.eq(1)]
-        with m.Switch(slave.read_address):
+        with m.If(slave.read), m.Switch(slave.read_address):
             for name, register in registers.items():
                 with m.Case(register.address >> 2):
                     m.d.comb += [slave.read_data.eq(values[name]), slave.read_error.eq(0)]

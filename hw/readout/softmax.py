@@ -1,6 +1,6 @@
 """Readout: prediction and softmax cross-entropy errors of the output layer. Golden model: model/exact/readout.py."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,7 +57,8 @@ class SoftmaxReadout(wiring.Component):
         m.submodules.values = values = Ram(VALUE_BITS, c.max_outputs)
         m.submodules.errors = errors = Ram(shape_of(c.error), SLOTS << output)
         m.submodules.exponential = exponential = Exponential()
-        m.submodules.reciprocal = reciprocal = Reciprocal(VALUE_BITS + output)
+        reciprocal = Reciprocal(VALUE_BITS + output)
+        m.submodules.reciprocal = EnableInserter(self.working)(reciprocal)
         m.d.comb += [errors.r_en.eq(self.error_en), errors.r_addr.eq(self.error_addr), self.error_data.eq(errors.r_data)]
 
         sample = Signal(data.StructLayout({"slot": len(self.slot), "train": 1, "label": 16, "sequence": 32, "count": 16}))

@@ -55,13 +55,13 @@ class UpdateUnit(wiring.Component):
             valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
             word.append(delay(m, word[-1], 1, f"word_{stage}"))
 
-        # Stage 2: operands are here. Stage 3: numerators; what the gradient memory keeps.
+        # Stage 2: operands are here. Stage 3: numerators. Stage 4: what the gradient memory keeps.
         rate = self.settings.rate
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
             rule.enable.eq(valid[2]),
             rule.mantissa.eq(rate[word[2].layer].mantissa), rule.decay.eq(self.settings.decay[word[2].layer]),
-            self.kept_en.eq(valid[3]), self.kept_addr.eq(word[3].address),
+            self.kept_en.eq(valid[4]), self.kept_addr.eq(word[4].address),
         ]
 
         # Stage 4: shifted steps. Stage 5: rounded, subtracted; the generators step. Stage 6: saturated.
@@ -72,13 +72,14 @@ class UpdateUnit(wiring.Component):
             shifted = Signal(step_shape(c), name=f"shifted_{k}")
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
             m.d.comb += [
-                rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
+                rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]),
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
             with m.If(valid[2]):
                 m.d.sync += weight_3.eq(self.w_data[k])
             with m.If(valid[3]):
-                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[3].layer].shift), weight_4.eq(weight_3)]
+                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[3].layer].shift), weight_4.eq(weight_3),
+                             self.kept[k].eq(rule.kept[k])]
             with m.If(valid[4]):
                 m.d.sync += moved.eq(weight_4 - ((shifted + random.value[k]) >> ROUNDING_BITS))
             with m.If(valid[5]):
