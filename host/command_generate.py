@@ -17,7 +17,7 @@ __all__ = ["generate"]
 def generate(
     layers: Annotated[str, typer.Option(help="largest network of the build")] = "784-256-10",
     lanes: Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")] = 32,
-    optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = "sgd",
+    optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = str(Optimizer.SIGN_MOMENTUM),
     gradient_memory: Annotated[bool, typer.Option(help="off: update after every sample")] = True,
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     out: Annotated[Path, typer.Option(help="folder for coldspike.v and coldspike.json")] = Path("build"),

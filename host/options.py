@@ -19,7 +19,7 @@ __all__ = ["READOUTS", "TrainOptions", "resolve", "resume"]
 
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
 FEEDBACKS = ("bp", "fbp")
-FREE_ON_RESUME = ("epochs", "device", "checkpoint_seconds", "plot")  # what does not change the numbers of an epoch
+FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
 
 # Settings found by trials on the golden device; docs/results.md tells what they reach.
 DATA_DEFAULTS: dict[str, dict] = {

@@ -43,6 +43,9 @@ class GoldenDevice:
         self._unfinished: list[tuple[np.ndarray, np.ndarray]] = []
         self._results: deque[np.ndarray] = deque()
 
+    def close(self) -> None:
+        """Nothing is held open; devices are used alike."""
+
     # -- registers ---------------------------------------------------------------------------------
     def read_register(self, address: int) -> int:
         """Value of the register at a byte address; 0 where there is none."""
@@ -125,7 +128,7 @@ class GoldenDevice:
         """Make an error known: the first one sticks."""
         if self._error is ErrorCode.NONE:
             self._error = error
-        self._pending |= 1 << Interrupt.ERROR
+            self._pending |= 1 << Interrupt.ERROR
 
     # -- streams -----------------------------------------------------------------------------------
     def exchange(self, words: np.ndarray, last: np.ndarray, results: int) -> tuple[np.ndarray, np.ndarray]:

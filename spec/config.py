@@ -41,7 +41,7 @@ class CoreConfig:
     neuron_blocks : blocks of lanes neurons in all layers but the input layer.
     time_bits : the window T has 2**time_bits ticks; 4 to 10.
     weight_bits, weight_fraction : forward and feedback weights (signed).
-    gradient_bits : gradient memory (signed; fraction derived: error_fraction + time_bits).
+    gradient_bits : gradient memory (signed; fraction derived: error_fraction + time_bits; a stream word holds one).
     error_bits, error_fraction : output errors, hidden errors and the factors g and h (signed).
     optimizer : update rule built in.
     gradient_memory : false builds update-every-sample: no gradient memory, SGD only, no
@@ -72,7 +72,7 @@ class CoreConfig:
             "lanes": (2, 128), "max_layers": (1, 15), "max_neurons": (1, 65535), "max_outputs": (1, 4096),
             "weight_tiles": (1, 1 << 20), "gradient_words": (1, 1 << 24), "feedback_words": (1, 1 << 24),
             "neuron_blocks": (1, 1 << 16), "time_bits": (4, 10), "weight_bits": (4, 18),
-            "weight_fraction": (2, 17), "gradient_bits": (8, 48), "error_bits": (8, 18),
+            "weight_fraction": (2, 17), "gradient_bits": (8, 32), "error_bits": (8, 18),
             "error_fraction": (4, 16), "result_words": (4, 1 << 16),
         }
         for name, (low, high) in limits.items():

@@ -121,11 +121,13 @@ def register_map(config: CoreConfig) -> list[Register]:
     for l in range(config.max_layers + 1):
         out.append(Register(name=f"SIZE_{l}", address=0x040 + 4 * l, access=cfg, bits=16, text=f"neurons of layer {l}"))
     for l in range(1, config.max_layers + 1):
-        out.append(Register(name=f"RATE_{l}", address=0x080 + 4 * l, access=cfg, bits=13, text=f"learning rate of weight layer {l}",
+        out.append(Register(name=f"RATE_{l}", address=0x080 + 4 * l, access=cfg, bits=13,
+                            text=f"learning rate of weight layer {l}",
                             fields=(Field(name="MANTISSA", low=0, bits=8, text="multiplier m"),
                                     Field(name="SHIFT", low=8, bits=5, text="right shift s; docs/numerics.md gives the scale"))))
     for l in range(1, config.max_layers + 1):
-        out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=16, text=f"weight decay of weight layer {l}: multiplier d"))
+        out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=16,
+                            text=f"weight decay of weight layer {l}: multiplier d"))
     for n, (name, text) in enumerate(counters(config)):
         out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
         out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))

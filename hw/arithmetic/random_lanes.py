@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.random import ROUNDING_BITS, XORSHIFT
+from ...spec.random import ROUNDING_BITS, XORSHIFT, lane_seeds
 
 __all__ = ["RandomLanes"]
 
@@ -17,7 +17,7 @@ class RandomLanes(wiring.Component):
     step : In(1). Advance every lane at the end of this cycle.
     value : Out, P x 16 bits. Upper bits of the present states.
     load : In(1). Replace the states by ``state_in`` (takes precedence over ``step``).
-    state_in, state : In and Out, P x 32 bits. Never zero in use.
+    state_in, state : In and Out, P x 32 bits. At power-up the seeds of 0; a zero state would stay zero.
     """
 
     def __init__(self, lanes: int):
@@ -28,8 +28,9 @@ class RandomLanes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         left, right, again = XORSHIFT
+        seeds = lane_seeds(0, self._lanes)
         for lane in range(self._lanes):
-            state = Signal(32, init=lane + 1, name=f"state_{lane}")
+            state = Signal(32, init=seeds[lane], name=f"state_{lane}")
             a, b, c = (Signal(32, name=f"{stage}_{lane}") for stage in ("left", "right", "again"))
             m.d.comb += [
                 a.eq(state ^ (state << left)), b.eq(a ^ (a >> right)), c.eq(b ^ (b << again)),

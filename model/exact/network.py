@@ -59,7 +59,6 @@ class ExactNetwork:
         self.feedback = [None, *(torch.zeros(shape, dtype=torch.int64) for shape in shapes[1:])]
         self.gradients = [torch.zeros(s, dtype=torch.int64) if config.gradient_memory else None for s in shapes]
         self.random = np.array(lane_seeds(0, config.lanes), np.uint32)
-        self.touched = [torch.zeros(n, dtype=torch.bool) for n in self.layers[1:]]
         self.counters = {name: 0 for name, _ in counters(config) if not name.endswith("_CYCLES")}
         self.slope = [torch.zeros(n, dtype=torch.int64) for n in self.layers[1:]]
         self.level = [torch.zeros(n, dtype=torch.int64) for n in self.layers[1:]]
@@ -70,12 +69,13 @@ class ExactNetwork:
 
     def configure(self, readout: Readout, level_clip: int, slope_clip: int, rates: list[tuple[int, int]],
                   decays: list[int], interval: int, interval_start: int):
-        """Load the run-time settings, as START does; weights and all other state stay."""
+        """Load the run-time settings, as START does, and forget which columns were listed; memories stay."""
         if not len(rates) == len(decays) == self.depth:
             raise ValueError(f"{len(rates)} rates and {len(decays)} decays for {self.depth} weight layers")
         self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
         self.set_rates(rates, decays)
         self.transport = Transport(interval, interval_start)
+        self.touched = [torch.zeros(n, dtype=torch.bool) for n in self.layers[1:]]
 
     def set_rates(self, rates: list[tuple[int, int]], decays: list[int] | None = None):
         """Replace the learning rates (mantissa, shift) and, if given, the decay multipliers."""
@@ -140,7 +140,7 @@ class ExactNetwork:
 
     def _count_samples(self, spikes: list[tuple[Tensor, Tensor]], layers: list[Spikes], train: bool):
         self.counters["SAMPLES_TRAINED" if train else "SAMPLES_INFERRED"] += len(spikes[0][0])
-        for l, (_, fired) in enumerate(spikes[:self.config.max_layers]):
+        for l, (_, fired) in enumerate(spikes[:self.depth]):
             self.counters[f"EVENTS_{l}"] += int(fired.sum())
         if train:
             self.counters["LEVEL_CLIPS"] += sum(int(layer.level_clipped.sum()) for layer in layers)

@@ -1,9 +1,9 @@
 """``make sim``: the accelerator's ports under cocotb, for several builds. Each compiles for a minute, once."""
 
 import pytest
+
 from coldspike.sim.cocotb_runner import run_cocotb
 from coldspike.spec.config import CoreConfig, Optimizer
-
 from tests.cocotb.session import write_sessions
 
 LAYERS = (7, 5, 3)

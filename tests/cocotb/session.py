@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from coldspike.host import packets
 from coldspike.host.driver import Accelerator
 from coldspike.host.memories import memory_shapes, write_memories

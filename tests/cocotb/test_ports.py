@@ -5,12 +5,12 @@ import os
 import cocotb
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp
+
 from coldspike.sim.cocotb_runner import config_under_test
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.network import Readout
 from coldspike.spec.packets import Kind, header
 from coldspike.spec.registers import Access, Control, Interrupt, core_digest, register_map
-
 from tests.cocotb.bench import start
 from tests.cocotb.session import ERRORS, TRAINING, load_session
 

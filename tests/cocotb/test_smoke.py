@@ -1,9 +1,9 @@
 """The one cocotb run of plain ``make test``: the set-up works, and a failing cocotb test is seen."""
 
 import pytest
+
 from coldspike.sim.cocotb_runner import run_cocotb
 from coldspike.spec.config import CoreConfig
-
 from tests.sim.echo import Echo
 
 CONFIG = CoreConfig.for_network((7, 5, 3), lanes=2)

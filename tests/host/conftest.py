@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import settings
+
 from coldspike.host.data import DataSet, Split, load
 from coldspike.host.devices import open_device
 from coldspike.host.driver import Accelerator
@@ -9,9 +12,10 @@ from coldspike.host.options import resolve
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.packets import Kind
 from coldspike.spec.registers import core_digest, register_map
-from hypothesis import settings
 
-# Cores are shared with long builds and runs: a slow example is no failure.
+# Cores are shared with other test processes and long runs: threads would only wait for each other, and a slow example
+# is no failure.
+torch.set_num_threads(1)
 settings.register_profile("coldspike", deadline=None)
 settings.load_profile("coldspike")
 

@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from coldspike.host.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from coldspike.host.problems import CheckpointError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+
+from coldspike.host.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint, save_checkpoint
+from coldspike.host.problems import CheckpointError
 
 FACTS = {"state": {"epoch": 3, "loss_sum": 0.1 + 0.2}, "options": {"layers": "5-4-3"}}
 

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+
 from coldspike.host.checkpoint import CHECKPOINT_NAME
 from coldspike.host.cli import main
 

@@ -3,12 +3,13 @@ import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from coldspike.host import data, download
 from coldspike.host.encode import encode
 from coldspike.host.idx import read_idx
 from coldspike.host.problems import DataError, OptionError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

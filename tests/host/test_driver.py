@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from coldspike.host.devices import open_device
 from coldspike.host.driver import Accelerator
 from coldspike.host.problems import DriverError, OptionError

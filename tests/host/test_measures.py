@@ -2,9 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from coldspike.host import measures
 from hypothesis import given
 from hypothesis import strategies as st
+
+from coldspike.host import measures
 
 LAYERS = (10, 6, 3)
 COUNTERS = {

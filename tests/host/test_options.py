@@ -1,4 +1,5 @@
 import pytest
+
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
 
@@ -84,8 +85,8 @@ def test_what_no_build_trains_is_refused_before_anything_is_built(given, message
 def test_a_run_continues_with_its_own_options():
     stored = resolve({"samples": 100, "lr": "0.01,0.02"})
     assert resume(stored.plain(), {}) == stored
-    changed = resume(stored.plain(), {"epochs": 50, "device": "golden", "samples": 100})
-    assert (changed.epochs, changed.device, changed.lr) == (50, "golden", stored.lr)
+    changed = resume(stored.plain(), {"epochs": 50, "device": "simulated", "samples": 100})
+    assert (changed.epochs, changed.device, changed.lr) == (50, "simulated", stored.lr)
 
 
 @pytest.mark.parametrize("given, message", [

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from coldspike.host import packets
 from coldspike.host.problems import DriverError
 from coldspike.spec.packets import TWO_WORD_SPACES, Kind, Space
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def split(words, last) -> list[list[int]]:

@@ -1,11 +1,12 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from coldspike.host.problems import OptionError
 from coldspike.host.rates import quantize_rate
 from coldspike.spec.config import CoreConfig, Optimizer
-from hypothesis import given
-from hypothesis import strategies as st
 
 builds = st.builds(CoreConfig, weight_fraction=st.integers(4, 15), time_bits=st.integers(4, 10),
                    optimizer=st.sampled_from(Optimizer))

@@ -1,4 +1,5 @@
 import pytest
+
 from coldspike.host.problems import OptionError
 from coldspike.host.settings import NetworkSettings
 from coldspike.spec.config import CoreConfig

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from coldspike.host.checkpoint import load_checkpoint
 from coldspike.host.cli import main
 from coldspike.host.devices import open_device

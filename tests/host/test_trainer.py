@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from coldspike.host.checkpoint import load_checkpoint
 from coldspike.host.memories import read_memories, weights_digest
 from coldspike.host.problems import CheckpointError, Interrupted, OptionError

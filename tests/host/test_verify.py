@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from coldspike.host import states
 from coldspike.host.devices import open_device
 from coldspike.host.stimuli import random_settings

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from coldspike.model.exact.arithmetic import (
     bit_length,
     matrix_product,

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from coldspike.model.exact.backward import Factors, accumulate, factors, hidden_errors, presynaptic_errors
 from coldspike.model.exact.forward import Spikes
 from coldspike.spec.config import CoreConfig

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from coldspike.model.device import GoldenDevice
 from coldspike.model.exact import ExactNetwork
 from coldspike.model.packets import SampleStream, judge

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from coldspike.model.exact import ExactNetwork
 from coldspike.spec.config import CoreConfig, Optimizer
 from coldspike.spec.network import Readout
 from coldspike.spec.random import lane_seeds
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from .oracle import Oracle
 

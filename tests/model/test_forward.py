@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from coldspike.model.exact.forward import Membrane, fire, integrate
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import Readout

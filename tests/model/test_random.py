@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from coldspike.model.exact.random import CHUNK, jump, stream
 from coldspike.spec.random import lane_seeds, xorshift_step
 

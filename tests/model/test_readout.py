@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from coldspike.model.exact.forward import Membrane, Spikes
 from coldspike.model.exact.readout import logits, output_errors, predictions, probabilities, softmax_error_bound
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import Readout
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .oracle import Oracle
 

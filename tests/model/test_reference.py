@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from coldspike.model.exact import ExactNetwork
 from coldspike.model.reference import SGD, ReferenceNetwork, SignMomentum, train_reference
 from coldspike.model.reference.training import exponential_rate

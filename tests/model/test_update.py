@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from coldspike.model.exact.update import Rate, decayed_momentum, rounding_bits, updated_weights
 from coldspike.spec.config import CoreConfig, Optimizer
 

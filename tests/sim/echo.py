@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
+
 from coldspike.hw.io.axi_lite import AxiLiteSlave
 from coldspike.hw.verilog import PORTS
 

@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+
 from coldspike.sim import cache
 from coldspike.sim.cache import cache_directory, cached, digest
 

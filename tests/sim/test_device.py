@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from coldspike.sim.device import DeviceTimeout, SimulatedDevice
 from coldspike.spec.config import CoreConfig
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from coldspike.sim import toolchain
 from coldspike.sim.toolchain import ToolchainError, find_toolchain, simulator_environment
 

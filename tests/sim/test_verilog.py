@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
+
 from coldspike.hw import verilog
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.registers import core_digest, register_map

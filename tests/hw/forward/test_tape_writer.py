@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.forward.tape_writer import TapeWriter
 from coldspike.spec.config import CoreConfig
 

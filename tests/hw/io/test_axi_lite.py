@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.axi_lite import AxiLiteSlave, Response
 
 from ..support import cycle_of, simulate, watch

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.input_tape import InputTape
 from coldspike.spec.config import CoreConfig
 

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+
 from coldspike.hw.io.packet_checker import PacketChecker
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.packet_decoder import PacketDecoder
 from coldspike.hw.layouts import SLOTS
 from coldspike.spec.config import CoreConfig

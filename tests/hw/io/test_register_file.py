@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.axi_lite import Response
 from coldspike.hw.io.register_file import RegisterFile
 from coldspike.spec.config import CoreConfig

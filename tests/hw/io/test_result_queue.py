@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.result_queue import ResultQueue
 from coldspike.spec.config import CoreConfig
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.io.stream_register import StreamRegister
 
 from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch

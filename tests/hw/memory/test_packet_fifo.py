@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from coldspike.hw.memory.packet_fifo import PacketFifo
 
 from ..support import PAUSES, cycle_of, put, refusal, simulate, sink, source, watch

@@ -1,0 +1,145 @@
+"""Pages of docs/ that the specification writes: ``python -m coldspike.spec.documents [--check] [DIR]``.
+
+Everything in them comes from the tables that hardware and driver are made of, so they cannot tell anything else.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .config import CoreConfig
+from .errors import REMEDIES, ErrorCode
+from .packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space
+from .registers import Access, Register, register_map
+
+__all__ = ["DOCUMENTS", "main", "packets_page", "registers_page"]
+
+_NOTICE = "<!-- made by: python -m coldspike.spec.documents; a change here is lost -->\n"
+_ACCESS = {
+    Access.READ_ONLY: "set by the core; a write is ignored",
+    Access.CONFIG: "written by the host while the core is stopped; otherwise nothing changes and error BUSY is recorded",
+    Access.ALWAYS: "written by the host at any time",
+    Access.COMMAND: "writing a one acts; reads as zero unless the register says otherwise",
+}
+_SPACES = {
+    Space.WEIGHT: ("1 to L", "neuron j", "column j of the forward weights W: w_ij for each neuron i of the layer before"),
+    Space.FEEDBACK: ("2 to L", "neuron j", "column j of the feedback weights B"),
+    Space.GRADIENT: ("1 to L", "neuron j", "column j of the gradients G (of the momentum, in a sign-momentum build)"),
+    Space.RANDOM: ("0", "0", "state of each lane's random-number generator; never zero"),
+    Space.SLOPE: ("1 to L", "0", "accumulators W_j of the last sample"),
+    Space.LEVEL: ("1 to L", "0", "accumulators A_j of the last sample"),
+    Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs"),
+    Space.ERROR_SUM: ("1 to L - 1", "0", "error accumulators of the last sample that reached the layer"),
+    Space.OUTPUT_ERROR: ("0", "0", "output errors eps_k of the last training sample"),
+}
+_PACKETS = {
+    Kind.SAMPLE: ("kind \\| train << 8 \\| label << 16", "event count n", "n events: index \\| a << 16"),
+    Kind.UPDATE: ("kind", "0", ""),
+    Kind.WRITE: ("kind \\| space << 8 \\| layer << 16", "column", "the column's elements, one each"),
+    Kind.READ: ("kind \\| space << 8 \\| layer << 16", "column", ""),
+}
+_RESULTS = {
+    Kind.SAMPLE: "prediction \\| label << 16, then one logit (signed) for each output neuron",
+    Kind.UPDATE: "1 when weights were transported, else 0",
+    Kind.WRITE: "nothing",
+    Kind.READ: "the elements, sign- or zero-extended to 32 bits; "
+               f"of {' and '.join(space.name for space in TWO_WORD_SPACES)} two words each, low first, sign-extended to 64 bits",
+    Kind.ERROR: "nothing; the status says why the packet was dropped",
+}
+
+
+def table(head: tuple[str, ...], rows: list[tuple]) -> str:
+    """A Markdown table. Cells must have their ``|`` escaped."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def _bits(low: int, bits: int) -> str:
+    return str(low) if bits == 1 else f"{low + bits - 1}:{low}"
+
+
+def _text(register: Register) -> str:
+    return register.text.replace("|", "\\|")
+
+
+def registers_page(config: CoreConfig | None = None) -> str:
+    """docs/registers.md, for ``config`` (default: the default build)."""
+    config = CoreConfig() if config is None else config
+    registers = register_map(config)
+    names = {register.name for register in registers}
+    rows, fields = [], []
+    for register in registers:
+        if register.name.endswith("_HI") and register.name[:-3] in names:
+            continue
+        wide = f"{register.name}_HI" in names
+        address = f"0x{register.address:03X}" + (f", 0x{register.address + 4:03X}" if wide else "")
+        reset = "build" if register.name == "DIGEST" else f"0x{register.reset:X}"
+        rows.append((address, f"`{register.name}`" + (f", `{register.name}_HI`" if wide else ""), register.access,
+                     64 if wide else register.bits, reset, _text(register)))
+        fields += [(f"`{register.name}`", _bits(field.low, field.bits), f"`{field.name}`", field.text.replace("|", "\\|"))
+                   for field in register.fields]
+    access = [(kind, text) for kind, text in _ACCESS.items()]
+    return (f"# Registers\n{_NOTICE}\n"
+            "32-bit registers at byte addresses of the AXI4-Lite port, for a build with the default configuration of\n"
+            f"`spec/config.py` (up to {config.max_layers} weight layers); a build with more layers has more SIZE, RATE and DECAY "
+            "registers\nand counters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
+            "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
+            f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
+            f"## Access\n\n{table(('access', 'meaning'), access)}\n"
+            f"## Fields\n\n{table(('register', 'bits', 'field', 'meaning'), fields)}")
+
+
+def packets_page() -> str:
+    """docs/packets.md."""
+    spaces = [(int(space), f"`{space.name}`", layer, column, "read, write" if space in WRITABLE_SPACES else "read",
+               2 if space in TWO_WORD_SPACES else 1, text) for space, (layer, column, text) in _SPACES.items()]
+    errors = [(int(code), f"`{code.name}`", REMEDIES[code].replace("|", "\\|")) for code in ErrorCode]
+    packets = [(int(kind), f"`{kind.name}`", *words) for kind, words in _PACKETS.items()]
+    results = [(int(kind), f"`{kind.name}`", text) for kind, text in _RESULTS.items()]
+    return (f"# Packets\n{_NOTICE}\n"
+            "Packets of 32-bit words on two AXI4-Streams, TLAST on a packet's last word. Each packet into the accelerator gives\n"
+            "one packet out, in the same order.\n\n"
+            "## Into the accelerator\n\n"
+            f"{table(('kind', 'name', 'word 0', 'word 1', 'words from 2 on'), packets)}\n"
+            "Events ascend in index, each neuron once. a = T - t in ticks, 0 to T, is how long before the window's end the input\n"
+            "fires. `train` is 1 for a sample to learn from. Layers count from 1 (the first weight layer) to L.\n\n"
+            "## Out of the accelerator\n\n"
+            "Word 0 is `kind | status << 8`, word 1 the packet's sequence number, counted from 0 at start, dropped packets\n"
+            "included. A status other than 0 is an error code, and the kind is then ERROR.\n\n"
+            f"{table(('kind', 'name', 'words from 2 on'), results)}\n"
+            "## Spaces of WRITE and READ\n\n"
+            f"{table(('space', 'name', 'layer', 'column', 'access', 'words of an element read', 'contents'), spaces)}\n"
+            "A build without gradient memory has no GRADIENT space.\n\n"
+            "## Errors\n\n"
+            "A bad packet is dropped, and its result carries the code; NETWORK and BUSY refuse a command or a register instead.\n"
+            "The first code since CLEAR_ERROR stays in STATUS. Weights are untouched, and the next good packet works.\n\n"
+            f"{table(('code', 'name', 'what is wrong, and what to do'), errors)}")
+
+
+DOCUMENTS = {"registers.md": registers_page, "packets.md": packets_page}
+"""Files in docs/ and what makes them."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the pages; with --check only says which differ, exit code 1 if any does."""
+    parser = argparse.ArgumentParser(prog="python -m coldspike.spec.documents", description="Write the pages made from spec/.")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a file differs")
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("docs"), metavar="DIR", help="where they lie (docs)")
+    options = parser.parse_args(arguments)
+    status = 0
+    for name, page in DOCUMENTS.items():
+        path, text = options.directory / name, page()
+        if path.exists() and path.read_text() == text:
+            continue
+        if options.check:
+            print(f"{path} differs from spec/: run python -m coldspike.spec.documents {options.directory}", file=sys.stderr)
+            status = 1
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(path)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Generators against spec.random: steps, holding, loading."""
+
+import random
+
+import pytest
+
+from coldspike.hw.arithmetic.random_lanes import RandomLanes
+from coldspike.spec.random import xorshift_step
+
+from ..cycles import play
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_steps_and_loads(lanes):
+    rng = random.Random(lanes)
+    cycles = [{"step": rng.random() < 0.6, "load": rng.random() < 0.1,
+               "state_in": [rng.randrange(1, 1 << 32) for _ in range(lanes)]} for _ in range(120)]
+    cycles[3] |= {"step": 1, "load": 1}  # load precedes step
+    cycles[7] |= {"step": 0, "load": 0}
+    trace = play(RandomLanes(lanes), cycles, ["state", "value"])
+    states = trace[0]["state"]
+    assert 0 not in states and len(set(states)) == lanes
+    for inputs, shown in zip(cycles, trace, strict=True):
+        assert shown == {"state": states, "value": [state >> 16 for state in states]}
+        if inputs["load"]:
+            states = inputs["state_in"]
+        elif inputs["step"]:
+            states = [xorshift_step(state) for state in states]

@@ -1,0 +1,40 @@
+"""Ram against a list: latency 1, holding, transparency, second port."""
+
+import random
+
+import pytest
+from amaranth.lib import data
+
+from coldspike.hw.memory.ram import Ram
+
+from ..cycles import play
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("depth, second", [(1, False), (5, True), (8, True)])
+def test_random_accesses(depth, second, transparent):
+    rng = random.Random(depth + transparent)
+    ports = ("r", "s") if second else ("r",)
+    cycles = []
+    for _ in range(200):
+        inputs = {"w_en": rng.random() < 0.6, "w_addr": rng.randrange(depth), "w_data": rng.randrange(1 << 12)}
+        for port in ports:
+            inputs |= {f"{port}_en": rng.random() < 0.7, f"{port}_addr": rng.randrange(depth)}
+        cycles.append(inputs)
+    trace = play(Ram(12, depth, transparent=transparent, second=second), cycles, [f"{port}_data" for port in ports])
+    words, shown = [0] * depth, dict.fromkeys(ports, 0)
+    for inputs, seen in zip(cycles, trace, strict=True):
+        assert seen == {f"{port}_data": shown[port] for port in ports}
+        before = list(words)
+        if inputs["w_en"]:
+            words[inputs["w_addr"]] = inputs["w_data"]
+        for port in ports:
+            if inputs[f"{port}_en"]:
+                shown[port] = (words if transparent and port == "r" else before)[inputs[f"{port}_addr"]]
+
+
+def test_words_of_a_layout():
+    layout = data.StructLayout({"low": 3, "high": 5})
+    trace = play(Ram(layout, 4), [{"w_en": 1, "w_addr": 2, "w_data": {"low": 5, "high": 17}}, {"r_en": 1, "r_addr": 2}],
+                 ["r_data"], rest=1)
+    assert (trace[2]["r_data"].low, trace[2]["r_data"].high) == (5, 17)

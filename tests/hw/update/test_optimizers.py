@@ -1,0 +1,46 @@
+"""Optimizer rules against docs/numerics.md, "Update": steps, what is kept, holding, latency 1."""
+
+import random
+
+import pytest
+
+from coldspike.hw.update.optimizers import SgdRule, SignMomentumRule, optimizer_rule
+from coldspike.spec.config import CoreConfig, Optimizer
+
+from ..cycles import play
+
+
+def sgd(g, w, m, d):
+    return g * m + w * d, 0
+
+
+def sign_momentum(g, w, m, d):
+    sign = (g > 0) - (g < 0)
+    return (sign * m << 16) + w * d, sign * (abs(g) * 230 >> 8)
+
+
+@pytest.mark.parametrize("optimizer, rule, compute", [
+    (Optimizer.SGD, SgdRule, sgd), (Optimizer.SIGN_MOMENTUM, SignMomentumRule, sign_momentum)])
+@pytest.mark.parametrize("gradient_bits, weight_bits", [(8, 6), (48, 18), (10, 18)])
+def test_rules(optimizer, rule, compute, gradient_bits, weight_bits):
+    rng = random.Random(weight_bits)
+    config = CoreConfig(lanes=2, optimizer=optimizer, gradient_bits=gradient_bits, weight_bits=weight_bits, weight_fraction=5)
+    dut = optimizer_rule(config)
+    assert type(dut) is rule
+    g, w = config.gradient, config.weight
+    cycles = [{"enable": 1, "mantissa": m, "decay": d, "gradient": [a, b], "weight": [x, y]}
+              for m, d in ((255, 65535), (1, 0), (0, 1)) for a, b, x, y in (
+                  (g.min, g.max, w.max, w.min), (g.min, g.max, w.min, w.max), (0, -1, w.min, 1), (1, 2, 0, -1), (-3, 3, 1, 1))]
+    for _ in range(120):
+        cycles.append({"enable": rng.random() < 0.7, "mantissa": rng.randrange(256), "decay": rng.randrange(1 << 16),
+                       "gradient": [rng.randint(g.min, g.max) for _ in range(2)],
+                       "weight": [rng.randint(w.min, w.max) for _ in range(2)]})
+    trace = play(dut, cycles, ["step", "kept"], rest=1)
+    expected = []
+    for c in cycles:
+        if c["enable"]:
+            lanes = [compute(a, x, c["mantissa"], c["decay"]) for a, x in zip(c["gradient"], c["weight"], strict=True)]
+            expected.append({"step": [lane[0] for lane in lanes], "kept": [lane[1] for lane in lanes]})
+        else:
+            expected.append(expected[-1])
+    assert trace[1:] == expected

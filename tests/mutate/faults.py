@@ -1,0 +1,164 @@
+"""Deliberate faults, each with the cheapest comparison that must find it."""
+
+from dataclasses import dataclass
+
+__all__ = ["FAULTS", "Check", "Fault"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A comparison of RTL and golden model; parameters as those of ``coldspike verify``."""
+
+    layers: tuple[int, ...] = (7, 2, 5, 3)
+    lanes: int = 2
+    batches: int = 6
+    batch_size: int = 4
+    interval: int = 2
+    seed: int = 1
+    stall: float = 0.0
+    readout: str = "potential"
+    optimizer: str = "sgd"
+    gradient_memory: bool = True
+    gradient_bits: int = 32
+
+    def words(self) -> str:
+        """What sets it apart, for people."""
+        parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
+        parts += ["no gradient memory"] * (not self.gradient_memory)
+        parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
+                  if value != getattr(Check, name)]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """``old`` (found once in ``file``) becomes ``new``; ``why`` says what breaks, ``check`` must find it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why: str
+    check: Check
+
+
+SGD = Check()  # the hidden layers have one and three blocks of lanes, the last one not full
+SPIKE_TIME = Check(readout="spike-time")
+MOMENTUM = Check(layers=(7, 5, 3), optimizer="sign-momentum", gradient_bits=24)
+EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
+FOUR_LANES = Check(layers=(6, 5, 3), lanes=4)
+
+HARDWARE = [
+    Fault(name="saturate", file="hw/arithmetic/rounding.py", check=SGD,
+          old="return Mux(value > q.max, q.max, Mux(", new="return Mux(value > q.max, q.max - 1, Mux(",
+          why="the largest value is one unit too small"),
+    Fault(name="round-half", file="hw/arithmetic/rounding.py", check=SGD,
+          old="(value + (1 << (amount - 1))) >> amount", new="value >> amount", why="rounds down instead of to nearest"),
+    Fault(name="divider-remainder", file="hw/arithmetic/reciprocal.py", check=Check(batches=24),
+          old="remainder.eq(1 << (BITS - 1))", new="remainder.eq((1 << (BITS - 1)) - 1)",
+          why="some quotients are a unit or two of 18 bits too small"),
+    Fault(name="xorshift", file="hw/arithmetic/random_lanes.py", check=SGD,
+          old="left, right, again = XORSHIFT", new="left, right, again = 13, 17, 6", why="another random sequence"),
+    Fault(name="transposable-index", file="hw/memory/transposable.py", check=FOUR_LANES,
+          old="w_row.eq(bank - w_index)", new="w_row.eq(bank + w_index)", why="columns are written to other rows"),
+    Fault(name="scan-last-lane", file="hw/forward/scan.py", check=SGD,
+          old="(((block << low) | k) < count)", new="(((block << low) | k) <= count)",
+          why="a neuron too many in a block that is not full"),
+    Fault(name="accumulator-first", file="hw/forward/accumulator.py", check=SGD,
+          old="slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight)", new="slope.eq(slope_sums.r_data[k] + weight)",
+          why="sums of the sample before stay"),
+    Fault(name="accumulator-transparent", file="hw/forward/accumulator.py", check=SGD,
+          old="transparent=True, second=True", new="transparent=False, second=True",
+          why="an event reads the sum before the last one was added, in layers of one block"),
+    Fault(name="fires-at-zero", file="hw/forward/rule.py", check=SGD,
+          old="saturated | (z >= 0)", new="saturated | (z > 0)", why="a potential that just reaches the threshold does not fire"),
+    Fault(name="clip-count", file="hw/forward/rule.py", check=Check(batches=48),
+          old="slope_now > self.slope_clip", new="slope_now >= self.slope_clip",
+          why="a derivative that equals its clip counts as clipped"),
+    Fault(name="clip-inference", file="hw/forward/engine.py", check=SGD,
+          old="Cat(rule.spike.level_clipped & train,", new="Cat(rule.spike.level_clipped,",
+          why="clips of inference samples are counted"),
+    Fault(name="tape-stale", file="hw/forward/tape_writer.py", check=SGD,
+          old="with m.If(self.start | self.en):", new="with m.If(self.start):", why="spikes of a block show up in the next one"),
+    Fault(name="readout-tie", file="hw/readout/softmax.py", check=SPIKE_TIME,
+          old="self.spike.logit > best", new="self.spike.logit >= best", why="the last of equal logits wins"),
+    Fault(name="readout-longer", file="hw/readout/softmax.py", check=SGD,
+          old="_ERROR_WAIT = 3", new="_ERROR_WAIT = 4", why="right results, a cycle late"),
+    Fault(name="feed-rounding", file="hw/backward/feed.py", check=SGD,
+          old="round_shift(summed, c.weight.fraction), Signal", new="summed >> c.weight.fraction, Signal",
+          why="hidden errors are rounded down"),
+    Fault(name="error-saturation", file="hw/backward/feed.py", check=SGD,
+          old="Mux(self.output, direct, saturate(rounded, q))", new="Mux(self.output, direct, rounded)",
+          why="large hidden errors wrap"),
+    Fault(name="silent-input", file="hw/backward/lanes.py", check=SGD,
+          old="fired.eq(spike.fired)", new="fired.eq(1)", why="silent neurons' weights get a gradient"),
+    Fault(name="gradient-saturation", file="hw/backward/gradient_memory.py", check=MOMENTUM,
+          old="words.w_data[k].eq(saturate(total, c.gradient))", new="words.w_data[k].eq(total)", why="large gradients wrap"),
+    Fault(name="decay", file="hw/update/optimizers.py", check=SGD,
+          old=" + self.weight[k] * self.decay)", new=")", why="weights do not decay"),
+    Fault(name="momentum-rounding", file="hw/update/optimizers.py", check=MOMENTUM,
+          old="shrunk = size >> 8", new="shrunk = (size + 255) >> 8", why="momentum is rounded away from zero"),
+    Fault(name="walker-skip", file="hw/control/column_walker.py", check=SGD,
+          old="address.eq(address + Mux(skip, in_blocks, 1))", new="address.eq(address + 1)",
+          why="after a skipped column the wrong gradients are applied"),
+    Fault(name="touched-stays", file="hw/update/engine.py", check=SGD,
+          old="touched.drop_en.eq(walker.valid)", new="touched.drop_en.eq(0)",
+          why="columns that moved once are never skipped again"),
+    Fault(name="transport-address", file="hw/transport/controller.py", check=SGD,
+          old="address.eq(walker.word.address - offset)", new="address.eq(walker.word.address - offset + 1)",
+          why="feedback weights land one word further"),
+    Fault(name="early-start", file="hw/control/sequencer.py", check=EVERY_SAMPLE,
+          old="can_overlap = 1 if self._config.gradient_memory else calm", new="can_overlap = 1",
+          why="without a gradient memory a sample starts before the weights of the one before are written"),
+]
+
+MODEL = [
+    Fault(name="model-fires-at-zero", file="model/exact/forward.py", check=SGD,
+          old="timed = ~saturated & (potential >= 0)", new="timed = ~saturated & (potential > 0)",
+          why="a potential that just reaches the threshold does not fire"),
+    Fault(name="model-active", file="model/exact/forward.py", check=SGD,
+          old="timed & (a > 0) & (a < window)", new="timed & (a < window)",
+          why="neurons that fire at the window's end pass gradient"),
+    Fault(name="model-first-maximum", file="model/exact/readout.py", check=SPIKE_TIME,
+          old="torch.from_numpy(np.argmax(logit.numpy(), axis=1))",
+          new="logit.shape[1] - 1 - torch.from_numpy(np.argmax(logit.numpy()[:, ::-1], axis=1))",
+          why="the last of equal logits wins"),
+    Fault(name="model-exponential", file="model/exact/readout.py", check=SGD,
+          old="EXP_LOW[difference & 127] + (1 << 16)", new="EXP_LOW[difference & 127]", why="exponentials are rounded down"),
+    Fault(name="model-error-rounding", file="model/exact/backward.py", check=SGD,
+          old="saturate(round_shift(error_sum, config.weight_fraction), config.error)",
+          new="saturate(error_sum >> config.weight_fraction, config.error)", why="hidden errors are rounded down"),
+    Fault(name="model-momentum", file="model/exact/update.py", check=MOMENTUM,
+          old="product.add_(towards_zero)", new="product", why="negative momentum is rounded away from zero"),
+    Fault(name="model-interval", file="model/exact/transport.py", check=SGD,
+          old="            self.position = 0\n", new="            self.position = 1\n", why="the second transport comes early"),
+    Fault(name="model-touched", file="model/exact/network.py", check=SGD,
+          old="self.touched[l - 1] |= listed.any(0)", new="self.touched[l - 1] |= listed.all(0)",
+          why="a column moves only if all samples of the batch reached it"),
+    Fault(name="model-clip-inference", file="model/exact/network.py", check=SGD,
+          old='        if train:\n            self.counters["LEVEL_CLIPS"]',
+          new='        if True:\n            self.counters["LEVEL_CLIPS"]',
+          why="clips of inference samples are counted"),
+    Fault(name="model-padding-lanes", file="model/exact/update.py", check=EVERY_SAMPLE,
+          old="u = (states >> np.uint32(32 - ROUNDING_BITS))", new="u = (states >> np.uint32(31 - ROUNDING_BITS) & 0xFFFF)",
+          why="other bits of the random states round"),
+]
+
+TIMING = [
+    Fault(name="timing-null-event", file="model/timing.py", check=SGD,
+          old="np.where(events > 0, 1, blocks)", new="np.where(events > 0, 1, 1)",
+          why="a layer without events is thought to take one cycle"),
+    Fault(name="timing-empty-block", file="model/timing.py", check=SGD,
+          old="slots = np.maximum(fired, 1)", new="slots = fired", why="a block without spikes is thought to take no cycle"),
+    Fault(name="timing-overlap", file="model/timing.py", check=EVERY_SAMPLE,
+          old="self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet)", new="self.forward_free",
+          why="samples are thought to overlap without a gradient memory"),
+    Fault(name="timing-drain", file="model/timing.py", check=SGD,
+          old="max(0, at.UPDATE_DRAIN - record.skipped_tail)", new="at.UPDATE_DRAIN",
+          why="skipped columns are not thought to hide the pipeline's drain"),
+    Fault(name="timing-slots", file="model/timing.py", check=SGD,
+          old="length_taken = max(self.offered + 2, self.slot_free[slot])", new="length_taken = self.offered + 2",
+          why="a sample is thought to be loaded into a slot that is still in use"),
+]
+
+FAULTS = HARDWARE + MODEL + TIMING

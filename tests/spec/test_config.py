@@ -1,0 +1,117 @@
+"""CoreConfig: what it refuses and says, derived formats, builds for networks, misfits, digest."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldspike.spec.config import CoreConfig, Optimizer, bits_for
+
+LANES = st.sampled_from([2, 4, 8, 16, 32, 64, 128])
+LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
+
+
+@pytest.mark.parametrize("options, text", [
+    ({"lanes": 1}, "lanes = 1: an integer from 2 to 128 is needed"),
+    ({"lanes": 256}, "lanes = 256: an integer from 2 to 128 is needed"),
+    ({"lanes": 12}, "lanes = 12: the lane count must be a power of two (2, 4, 8, ... 128)"),
+    ({"max_layers": 16}, "max_layers = 16: an integer from 1 to 15 is needed"),
+    ({"max_neurons": 0}, "max_neurons = 0: an integer from 1 to 65535 is needed"),
+    ({"max_outputs": 4097}, "max_outputs = 4097: an integer from 1 to 4096 is needed"),
+    ({"weight_tiles": 0}, "weight_tiles = 0: an integer from 1 to 1048576 is needed"),
+    ({"time_bits": 3}, "time_bits = 3: an integer from 4 to 10 is needed"),
+    ({"time_bits": 11}, "time_bits = 11: an integer from 4 to 10 is needed"),
+    ({"weight_bits": 19}, "weight_bits = 19: an integer from 4 to 18 is needed"),
+    ({"gradient_bits": 49}, "gradient_bits = 49: an integer from 8 to 48 is needed"),
+    ({"error_bits": 7}, "error_bits = 7: an integer from 8 to 18 is needed"),
+    ({"result_words": 3}, "result_words = 3: an integer from 4 to 65536 is needed"),
+    ({"lanes": 4.0}, "lanes = 4.0: an integer from 2 to 128 is needed"),
+    ({"lanes": "4"}, "lanes = '4': an integer from 2 to 128 is needed"),
+    ({"max_layers": True}, "max_layers = True: an integer from 1 to 15 is needed"),
+    ({"weight_bits": 8, "weight_fraction": 8}, "weight_fraction = 8 needs more than 8 weight bits"),
+    ({"error_bits": 10, "error_fraction": 9}, "error_fraction = 9: at most error_bits - 2 = 8"),
+    ({"optimizer": "adam"}, "'adam' is not a valid Optimizer"),
+    ({"optimizer": "sign-momentum", "gradient_memory": False},
+     "optimizer = 'sign-momentum' keeps its momentum in the gradient memory: gradient_memory = False allows 'sgd' only"),
+])
+def test_refusals(options, text):
+    with pytest.raises(ValueError, match=rf"^{re.escape(text)}$"):
+        CoreConfig(**options)
+
+
+@pytest.mark.parametrize("options", [
+    {"lanes": 2}, {"lanes": 128}, {"max_layers": 1}, {"max_layers": 15}, {"time_bits": 4}, {"time_bits": 10},
+    {"weight_bits": 4, "weight_fraction": 3}, {"error_bits": 18, "error_fraction": 16}, {"optimizer": "sign-momentum"},
+])
+def test_limits_are_allowed(options):
+    config = CoreConfig(**options)
+    assert all(getattr(config, name) == value for name, value in options.items())
+    assert isinstance(config.optimizer, Optimizer)
+
+
+def test_options_have_names():
+    with pytest.raises(TypeError):
+        CoreConfig(8)
+
+
+@given(st.integers(1, 1 << 20))
+def test_bits_for(count):
+    bits = bits_for(count)
+    assert count <= 1 << bits and (bits == 1 or count > 1 << (bits - 1))
+
+
+@given(st.integers(1, 65535), st.integers(4, 10), st.integers(4, 18), st.integers(8, 18))
+def test_sums_cannot_overflow(neurons, time_bits, weight_bits, error_bits):
+    c = CoreConfig(max_neurons=neurons, time_bits=time_bits, weight_bits=weight_bits, weight_fraction=2,
+                   error_bits=error_bits, error_fraction=4)
+    for edge in (c.weight.min, c.weight.max):
+        slope, level = edge * neurons, edge * neurons * c.window
+        assert c.slope.clamp(slope) == slope and c.level.clamp(level) == level
+        assert c.potential.clamp((slope << time_bits) + level) == (slope << time_bits) + level
+    total = c.weight.min * c.error.min * neurons
+    assert c.error_sum.clamp(total) == total
+    assert c.time.max >= c.window
+    assert c.slope.fraction == c.weight.fraction and c.level.fraction == c.potential.fraction == c.weight.fraction + time_bits
+    assert c.gradient.fraction == c.error.fraction + time_bits
+
+
+@pytest.mark.parametrize("time_bits, error_bits", [(4, 8), (10, 18), (8, 18)])
+def test_without_a_gradient_memory_one_contribution_fits(time_bits, error_bits):
+    c = CoreConfig(gradient_memory=False, time_bits=time_bits, error_bits=error_bits, error_fraction=4, gradient_bits=8)
+    for g in (c.error.min, c.error.max):
+        for h in (c.error.min, c.error.max):
+            for t in (0, c.window):
+                change = g * t - (h << time_bits)
+                assert c.gradient.clamp(change) == change
+
+
+@given(LAYERS, LANES)
+def test_a_build_for_a_network_fits_it_exactly(layers, lanes):
+    config = CoreConfig.for_network(layers, lanes=lanes)
+    assert config.misfit(layers) is None
+    for name in ("max_layers", "max_neurons", "max_outputs", "weight_tiles", "gradient_words", "feedback_words", "neuron_blocks"):
+        value = getattr(config, name)
+        if value > 1 and not (name == "feedback_words" and len(layers) == 2):
+            assert dataclasses.replace(config, **{name: value - 1}).misfit(layers) is not None, name
+
+
+@pytest.mark.parametrize("layers, text", [
+    ((5, 3, 3, 2), "network 5-3-3-2 needs 3 weight layers, this build has 2"),
+    ((6, 3, 2), "network 6-3-2 needs 6 neurons in the largest layer, this build has 5"),
+    ((5, 3, 3), "network 5-3-3 needs 3 output neurons, this build has 2"),
+    ((5, 5, 2), "network 5-5-2 needs 12 weight tiles, this build has 8"),
+    ((1, 4, 1), None),
+])
+def test_misfits(layers, text):
+    assert CoreConfig.for_network((5, 3, 2), lanes=2).misfit(layers) == text
+
+
+def test_digest_depends_on_everything():
+    base = CoreConfig()
+    others = [CoreConfig(**{f.name: {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False}.get(
+        f.name, getattr(base, f.name) - 1 if isinstance(getattr(base, f.name), int) else None)}) for f in dataclasses.fields(base)]
+    digests = {config.digest("facts") for config in [base, *others]} | {base.digest(), base.digest("other")}
+    assert len(digests) == len(others) + 3 and all(0 <= digest < 1 << 32 for digest in digests)
+    assert base.digest("facts") == CoreConfig(**base.as_dict()).digest("facts")
