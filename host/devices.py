@@ -30,7 +30,11 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
     if name == "golden":
         if stall:
             raise OptionError(f"stall = {stall}: the golden device has no streams that could stall; use 'simulated'")
+        import torch
+
         from ..model.device import GoldenDevice
+        # Its products are small: threads gain little, and on a busy machine they wait for each other most of the time.
+        torch.set_num_threads(1)
         return GoldenDevice(config)
     if name == "simulated":
         if not 0 <= stall <= 0.99:

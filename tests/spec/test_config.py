@@ -24,7 +24,7 @@ LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
     ({"time_bits": 3}, "time_bits = 3: an integer from 4 to 10 is needed"),
     ({"time_bits": 11}, "time_bits = 11: an integer from 4 to 10 is needed"),
     ({"weight_bits": 19}, "weight_bits = 19: an integer from 4 to 18 is needed"),
-    ({"gradient_bits": 49}, "gradient_bits = 49: an integer from 8 to 48 is needed"),
+    ({"gradient_bits": 33}, "gradient_bits = 33: an integer from 8 to 32 is needed"),
     ({"error_bits": 7}, "error_bits = 7: an integer from 8 to 18 is needed"),
     ({"result_words": 3}, "result_words = 3: an integer from 4 to 65536 is needed"),
     ({"lanes": 4.0}, "lanes = 4.0: an integer from 2 to 128 is needed"),

@@ -49,6 +49,14 @@ def test_layers_have_their_registers():
     assert not names & {"SIZE_4", "RATE_4", "DECAY_4", "RATE_0"}
 
 
+def test_fixed_addresses():
+    """A change here breaks hosts in the field: it takes a new VERSION."""
+    at = {r.name: r.address for r in register_map(CoreConfig())}
+    fixed = {"DIGEST": 0, "VERSION": 4, "CONTROL": 8, "STATUS": 0xC, "SIZE_0": 0x40, "RATE_1": 0x84, "DECAY_1": 0xC4,
+             "TOTAL_CYCLES": 0x200}
+    assert VERSION == 1 and {name: at[name] for name in fixed} == fixed
+
+
 def test_digest_covers_configuration_map_and_version(monkeypatch):
     config = CoreConfig()
     plain = core_digest(config)

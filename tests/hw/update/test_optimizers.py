@@ -21,7 +21,7 @@ def sign_momentum(g, w, m, d):
 
 @pytest.mark.parametrize("optimizer, rule, compute", [
     (Optimizer.SGD, SgdRule, sgd), (Optimizer.SIGN_MOMENTUM, SignMomentumRule, sign_momentum)])
-@pytest.mark.parametrize("gradient_bits, weight_bits", [(8, 6), (48, 18), (10, 18)])
+@pytest.mark.parametrize("gradient_bits, weight_bits", [(8, 6), (32, 18), (10, 18)])
 def test_rules(optimizer, rule, compute, gradient_bits, weight_bits):
     rng = random.Random(weight_bits)
     config = CoreConfig(lanes=2, optimizer=optimizer, gradient_bits=gradient_bits, weight_bits=weight_bits, weight_fraction=5)
