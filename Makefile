@@ -2,6 +2,8 @@
 #   make train ARGS="--epochs 3"
 PYTHON ?= python3
 ARGS ?=
+# Test processes; JOBS=0 for a debugger.
+JOBS ?= 2
 BIN := .venv/bin
 # What the environment was made from: a change of these, or a move of the folder, makes 'setup' run again.
 STAMP := .venv/.setup-$(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
@@ -28,7 +30,7 @@ train: setup ## train a network on the simulated accelerator
 	$(BIN)/coldspike train $(ARGS)
 
 test: setup ## all tests that take seconds
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 sim: setup ## port-level regression with cocotb
 	$(BIN)/python -m pytest tests/cocotb/run_*.py $(ARGS)

@@ -47,8 +47,6 @@ def verify(
                                  ("optimizer", optimizer, [str(o) for o in Optimizer])):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
-    if gradient_bits > 32:
-        raise OptionError(f"--gradient-bits {gradient_bits}: a READ packet carries 32 bits; at most 32 can be compared")
     sizes = layer_sizes(layers)
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits)

@@ -165,9 +165,6 @@ class Accelerator:
     # -- memories ----------------------------------------------------------------------------------
     def read_space(self, space: Space, layer: int = 0, columns: int = 1) -> np.ndarray:
         """Elements of columns 0 to ``columns - 1``: (elements, columns), int64."""
-        if space is Space.GRADIENT and self.config.gradient_bits > 32:
-            raise DriverError(f"gradient_bits = {self.config.gradient_bits}: a READ packet carries 32 bits "
-                              "of a gradient; use a build of at most 32 gradient bits")
         parts = []
         for begin in range(0, columns, CHUNK_COLUMNS):
             count = min(CHUNK_COLUMNS, columns - begin)

@@ -14,7 +14,7 @@ __all__ = ["RunControl"]
 
 class RunControl(wiring.Component):
     """``running`` rises when a started network fits (a few cycles after ``start``) and falls, after ``stop``, as soon
-    as the accelerator is idle.
+    as the accelerator is idle. A ``stop`` before ``running`` has risen does nothing.
 
     Members
     -------

@@ -18,7 +18,7 @@ class SynapseAccumulator(wiring.Component):
     """Adds w to the slope and w a to the level of every postsynaptic neuron, for each event of a layer.
 
     An event takes ``blocks`` cycles, events follow each other without a gap. The layer's first event overwrites
-    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 4 cycles
+    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 5 cycles
     after the end token was taken (blocks + 4 for a layer without events).
 
     Members

@@ -25,7 +25,7 @@ class UpdateUnit(wiring.Component):
     word_en, word : In. Word to update; ``gradient`` : In, its gradients two cycles later.
     w_en, w_tile, w_index, w_data : column read port of the weight memory (latency 2).
     write_en, write_tile, write_index, write_data : column write port of the weight memory.
-    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update.
+    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update, 4 cycles after the word.
     random_load, random_in, random_state : load and see the generators' states.
     saturated : Out. How many weights of an earlier word saturated.
     busy : Out(1). Words in the pipeline.

@@ -78,7 +78,7 @@ def test_a_run_can_be_continued(run, trained):
     (["verify", "--lanes", "5"], 2, r"lanes = 5: the lane count must be a power of two"),
     (["verify", "--feedback", "fa"], 2, r"--feedback 'fa' is unknown; choose one of: bp, fbp"),
     (["verify", "--stall", "1"], 2, r"stall = 1\.0: a probability from 0 to 0\.99 is needed"),
-    (["verify", "--gradient-bits", "40"], 2, r"--gradient-bits 40: a READ packet carries 32 bits"),
+    (["verify", "--gradient-bits", "40"], 2, r"gradient_bits = 40: an integer from 8 to 32 is needed"),
     (["generate", "--layers", "0-1"], 2, r"layers '0-1': write at least two positive sizes"),
     (["bench", "--samples", "10"], 2, r"--samples 10: at least one batch of 64 is needed"),
     (["learn"], 2, r"No such command 'learn'"),

@@ -94,14 +94,6 @@ def test_elements_that_no_memory_holds_are_refused(golden, space, value, message
         golden.write_space(space, 2, values)
 
 
-def test_gradients_wider_than_a_word_are_refused():
-    from coldspike.spec.config import CoreConfig
-    accelerator = Accelerator(open_device("golden", CoreConfig.for_network((5, 4, 3), lanes=2, gradient_bits=40)))
-    accelerator.configure(SETTINGS)
-    with pytest.raises(DriverError, match=r"^gradient_bits = 40: a READ packet carries 32 bits"):
-        accelerator.read_matrix(Space.GRADIENT, 1)
-
-
 @pytest.mark.parametrize("times, labels, message", [
     (np.zeros((2, 4), int), [0, 1], r"^samples of shape \(2, 4\): this network needs \(2, 5\)$"),
     (np.full((2, 5), 257), [0, 1], r"^time 257 of sample 0: 0 to 256 is allowed$"),

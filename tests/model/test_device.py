@@ -230,13 +230,13 @@ def test_packets_may_come_in_pieces(device):
 
 
 def test_written_elements_are_cut_to_their_width():
-    config = CoreConfig.for_network((2, 2, 2), lanes=2, weight_bits=8, weight_fraction=4, gradient_bits=40)
+    config = CoreConfig.for_network((2, 2, 2), lanes=2, weight_bits=8, weight_fraction=4, gradient_bits=20)
     device = configured(config, (2, 2, 2))
     device.write_register(ADDRESS["CONTROL"], START)
-    send(device, write(Space.WEIGHT, 1, 1, [0x17F, 0x280]), write(Space.GRADIENT, 2, 0, [0x80000000, 7]),
+    send(device, write(Space.WEIGHT, 1, 1, [0x17F, 0x280]), write(Space.GRADIENT, 2, 0, [0xFFF80000, 7]),
          write(Space.RANDOM, 0, 0, [0xFFFFFFFF, 5]))
     assert device.network.weights[0].tolist() == [[0, 0], [127, -128]]
-    assert device.network.gradients[1].tolist() == [[-(1 << 31), 7], [0, 0]]
+    assert device.network.gradients[1].tolist() == [[-(1 << 19), 7], [0, 0]]
     assert send(device, read(Space.RANDOM, 0), read(Space.WEIGHT, 1, 1)) == [
         [Kind.READ, 3, 0xFFFFFFFF, 5], [Kind.READ, 4, 127, 0xFFFFFF80]]
 

@@ -123,7 +123,7 @@ TINY = {
     "error": dict(error_bits=8, error_fraction=6),
     "weight": dict(weight_bits=4, weight_fraction=2, time_bits=4),
     "logit": dict(weight_bits=18, weight_fraction=2, time_bits=4),
-    "wide": dict(weight_bits=18, weight_fraction=17, time_bits=10, gradient_bits=48, error_bits=18, error_fraction=16),
+    "wide": dict(weight_bits=18, weight_fraction=17, time_bits=10, gradient_bits=32, error_bits=18, error_fraction=16),
 }
 
 

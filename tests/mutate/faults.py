@@ -43,7 +43,7 @@ class Fault:
 
 
 SGD = Check()  # the hidden layers have one and three blocks of lanes, the last one not full
-OTHER_SEED = Check(seed=2)  # hidden layers in which no neuron fires
+OTHER_SEED = Check(seed=2)  # hidden layers in which no neuron fires; no decay, columns are skipped
 SPIKE_TIME = Check(readout="spike-time")
 MOMENTUM = Check(layers=(7, 5, 3), optimizer="sign-momentum", gradient_bits=24)
 EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
@@ -75,7 +75,7 @@ HARDWARE = [
     Fault(name="fires-at-zero", file="hw/forward/rule.py", check=SGD,
           old="saturated | (z >= 0)", new="saturated | (z > 0)", why="a potential that just reaches the threshold does not fire"),
     Fault(name="clip", file="hw/forward/rule.py", check=SGD,
-          old="Mux(level_clipped, self.level_clip, recip_3)", new="recip_3", why="large derivatives are counted, but not clipped"),
+          old="Mux(slope_clipped, self.slope_clip, slope_now)", new="slope_now", why="large derivatives are counted, but not clipped"),
     Fault(name="clip-inference", file="hw/forward/engine.py", check=SGD,
           old="rule.spike.slope_clipped & train)", new="rule.spike.slope_clipped)",
           why="clips of inference samples are counted"),
@@ -99,10 +99,10 @@ HARDWARE = [
           old=" + self.weight[k] * self.decay)", new=")", why="weights do not decay"),
     Fault(name="momentum-rounding", file="hw/update/optimizers.py", check=MOMENTUM,
           old="shrunk = size >> 8", new="shrunk = (size + 255) >> 8", why="momentum is rounded away from zero"),
-    Fault(name="walker-skip", file="hw/control/column_walker.py", check=SGD,
+    Fault(name="walker-skip", file="hw/control/column_walker.py", check=OTHER_SEED,
           old="address.eq(address + Mux(skip, in_blocks, 1))", new="address.eq(address + 1)",
           why="after a skipped column the wrong gradients are applied"),
-    Fault(name="touched-stays", file="hw/update/engine.py", check=SGD,
+    Fault(name="touched-stays", file="hw/update/engine.py", check=OTHER_SEED,
           old="touched.drop_en.eq(walker.valid)", new="touched.drop_en.eq(0)",
           why="columns that moved once are never skipped again"),
     Fault(name="transport-address", file="hw/transport/controller.py", check=SGD,
