@@ -5,7 +5,7 @@ Each is the distance between two events that the component's docstring in hw/ na
 """
 
 __all__ = [
-    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "DECODER_PERIOD", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
+    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
     "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "UPDATE_DRAIN",
     "UPDATE_LINGER",
 ]
@@ -18,7 +18,6 @@ READOUT_FIXED = 31       # readout of K outputs: 2 K and this
 RESULT_HEADER = 3        # words before the logits
 RESULT_WORD = 2          # cycles for a logit word
 BACKWARD_LAYER = 12      # cycles of a visited layer besides its jobs' blocks
-DECODER_PERIOD = 3       # cycles of a packet besides its body words and input blocks
 UPDATE_LINGER = 4        # backward pass done -> its last word is updated, without a gradient memory
 UPDATE_DRAIN = 7         # last word of an update -> the unit is empty
 TRANSPORT_DRAIN = 2      # last word of a transport -> written

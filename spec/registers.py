@@ -59,7 +59,7 @@ class Interrupt:
 def counters(config: CoreConfig) -> list[tuple[str, str]]:
     """Names and meanings of the 64-bit event counters, in address order."""
     named = [
-        ("TOTAL_CYCLES", "cycles in which work was in flight (from a sample's forward start, an update or a memory access)"),
+        ("TOTAL_CYCLES", "cycles in which a sample, an update or a transport was being worked on"),
         ("FORWARD_CYCLES", "cycles the forward engine worked, waiting excluded"),
         ("READOUT_CYCLES", "cycles the readout computed output errors, waiting excluded"),
         ("BACKWARD_CYCLES", "cycles the backward engine worked"),
