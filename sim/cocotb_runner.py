@@ -61,7 +61,9 @@ def _executable(config: CoreConfig, top: Top | None) -> Path:
         shutil.move(path.parent / verilog.TOP, path)
 
     import cocotb
-    key = digest(source.read_bytes(), find_toolchain().identity(), cocotb.__version__, _MAKE, *_FLAGS)
+    from cocotb_tools.config import libs_dir
+    # The executable finds cocotb's libraries by their path: one of an environment that has gone is of no use.
+    key = digest(source.read_bytes(), find_toolchain().identity(), cocotb.__version__, str(libs_dir), _MAKE, *_FLAGS)
     return cached(f"cocotb-{key}", make)
 
 
