@@ -91,7 +91,7 @@ class TrainingCore(wiring.Component):
             seq.payload_valid.eq(self.i_payload.valid), seq.slot_claimed.eq(self.slot_claimed), seq.claimed.eq(self.slot),
             self.slots_busy.eq(seq.slots_busy), self.quiet.eq(seq.quiet), self.batch_done.eq(seq.batch_done),
             seq.forward_busy.eq(forward.busy), seq.forward_done.eq(forward.done), seq.readout_ready.eq(readout.ready),
-            seq.readout_pending.eq(readout.pending), seq.backward_start.eq(readout.backward_start),
+            seq.backward_start.eq(readout.backward_start),
             seq.backward_slot.eq(readout.backward_slot), seq.backward_busy.eq(backward.busy),
             seq.backward_done.eq(backward.done), seq.update_busy.eq(self._update.busy),
             seq.transport_busy.eq(self._transport.busy), seq.transport_due.eq(self._transport.due),

@@ -9,7 +9,7 @@ from ..spec.formats import Q
 from ..spec.packets import Kind, Space
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
-           "SLOT_BITS", "block_count_bits", "shape_of", "spike_layout"]
+           "SLOT_BITS", "block_count_bits", "feedback_offset", "shape_of", "spike_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -99,6 +99,11 @@ class ResultLayout(data.StructLayout):
 def block_count_bits(config: CoreConfig) -> int:
     """Bits of a number of blocks in one layer."""
     return bits_for(-(-config.max_neurons // config.lanes) + 1)
+
+
+def feedback_offset(config: CoreConfig, network: data.View):
+    """What a word's feedback address lies below its gradient address: the first layer's words, which have no feedback."""
+    return network.column_base[1] if config.max_layers > 1 else 0
 
 
 def spike_layout(config: CoreConfig) -> data.ArrayLayout:

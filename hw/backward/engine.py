@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..layouts import SLOT_BITS, ActiveLayout, NetworkLayout, block_count_bits, shape_of, spike_layout
+from ..layouts import SLOT_BITS, ActiveLayout, NetworkLayout, block_count_bits, feedback_offset, shape_of, spike_layout
 from .feed import ErrorFeed
 from .lanes import BackwardLanes, GradientWordLayout, contribution_shape
 
@@ -76,7 +76,7 @@ class BackwardEngine(wiring.Component):
             lanes.layer.eq(layer), lanes.first_layer.eq(is_first), lanes.in_blocks.eq(network.blocks[layer]),
             lanes.out_blocks.eq(network.blocks[layer + 1]), lanes.tile_base.eq(network.tile_base[layer]),
             lanes.block_base.eq(network.block_base[layer]), lanes.sum_base.eq(network.block_base[below]),
-            lanes.feedback_offset.eq(network.column_base[1] if c.max_layers > 1 else 0), lanes.restart.eq(start_layer),
+            lanes.feedback_offset.eq(feedback_offset(c, network)), lanes.restart.eq(start_layer),
             self.tape_en.eq(lanes.spikes_en), self.tape_first.eq(is_first),
             self.tape_block.eq(lanes.block + Mux(is_first, 0, network.block_base[below])), lanes.spikes.eq(self.tape_data),
             self.feedback_en.eq(lanes.feedback_en), self.feedback_addr.eq(lanes.feedback_addr),

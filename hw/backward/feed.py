@@ -10,8 +10,6 @@ from ..layouts import SLOT_BITS, ActiveLayout, block_count_bits, shape_of
 
 __all__ = ["ErrorFeed", "JobLayout"]
 
-FACTOR_FRACTION = 12
-
 
 class JobLayout(data.StructLayout):
     """One listed neuron j: its factors, the first gradient word of its column, and how many of e, g, h saturated."""
@@ -77,7 +75,7 @@ class ErrorFeed(wiring.Component):
         rounded, error = round_shift(summed, c.weight.fraction), Signal(shape_of(q))
         error_saturated, error_saturated_late = Signal(), Signal()
         g_product, h_product = (Signal(signed(q.bits + c.factor.bits + 1), name=name) for name in ("g_product", "h_product"))
-        g_round, h_round = round_shift(g_product, FACTOR_FRACTION), round_shift(h_product, FACTOR_FRACTION)
+        g_round, h_round = (round_shift(product, c.factor.fraction) for product in (g_product, h_product))
         job = self.o_jobs.payload
         offset = Signal(bits_for(c.gradient_words))
         with m.If(advance):

@@ -21,7 +21,7 @@ class Sequencer(wiring.Component):
     i_descriptor : In(stream DescriptorLayout). Packets in order.
     payload_valid : In(1). A payload word is waiting.
     slot_claimed, claimed : In. The decoder filled a slot; slots_busy : Out(SLOTS).
-    forward_busy, forward_done, readout_ready, readout_pending, backward_start, backward_slot, backward_busy,
+    forward_busy, forward_done, readout_ready, backward_start, backward_slot, backward_busy,
     backward_done, update_busy, transport_busy, transport_due, access_busy : In. State of the units.
     packet : Out(DescriptorLayout). The packet that ``forward_start`` or ``access_start`` begins; for samples it stays
         until the next forward start.
@@ -35,7 +35,7 @@ class Sequencer(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         slot = bits_for(SLOTS)
-        inputs = ("payload_valid", "slot_claimed", "forward_busy", "forward_done", "readout_ready", "readout_pending",
+        inputs = ("payload_valid", "slot_claimed", "forward_busy", "forward_done", "readout_ready",
                   "backward_start", "backward_busy", "backward_done", "update_busy", "transport_busy", "transport_due",
                   "access_busy")
         outputs = ("forward_start", "update_start", "update_done", "access_start", "quiet", "batch_done", "updating")

@@ -15,8 +15,6 @@ from ..layouts import shape_of
 
 __all__ = ["NeuronLayout", "SpikeLayout", "TtfsRule", "classify"]
 
-FACTOR_FRACTION = 12
-
 
 class NeuronLayout(data.StructLayout):
     """One accumulated neuron on its way into the rule; ``item`` is 0 for a slot that only carries markers."""
@@ -127,14 +125,14 @@ class TtfsRule(wiring.Component):
         recip_3 = delay(m, recip_2, 1, "recip")
         slope_now = slope_product >> tau
         direct = delay(m, potential, 2, "direct")
-        spike, one = self.spike, Const(1 << FACTOR_FRACTION, c.factor.bits)
+        spike, one = self.spike, Const(c.factor.one, c.factor.bits)
         active_3, time_3 = delay(m, active, 1, "active"), delay(m, time, 1, "time")
         level_clipped, slope_clipped = recip_3 > self.level_clip, slope_now > self.slope_clip
         m.d.sync += [
             spike.fired.eq(delay(m, spiked, 1, "spiked") & marker["item"]), spike.time.eq(time_3),
             spike.active.eq(active_3 & marker["item"]),
             spike.level_factor.eq(Mux(direct, one, Mux(level_clipped, self.level_clip, recip_3))),
-            spike.slope_factor.eq(Mux(direct, 2 << FACTOR_FRACTION, Mux(slope_clipped, self.slope_clip, slope_now))),
+            spike.slope_factor.eq(Mux(direct, 2 * c.factor.one, Mux(slope_clipped, self.slope_clip, slope_now))),
             spike.level_clipped.eq(level_clipped & active_3 & ~direct & marker["item"]),
             spike.slope_clipped.eq(slope_clipped & active_3 & ~direct & marker["item"]),
             spike.logit.eq(Mux(direct, delay(m, straight, 2, "straight"), time_3 << (c.logit.fraction - tau))),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ...spec.packets import TWO_WORD_SPACES, Kind, Space
-from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout
+from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset
 
 __all__ = ["AccessLayout", "MemoryAccess"]
 
@@ -76,7 +76,7 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), tile.eq(network.tile_base[above] + (packet.column >> low))]
                 with m.If(matrix):
                     m.d.sync += [left.eq(network.size[above]), address.eq(
-                        column - Mux(space == Space.FEEDBACK, network.column_base[1] if c.max_layers > 1 else 0, 0))]
+                        column - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0))]
                 with m.Elif(space == Space.RANDOM):
                     m.d.sync += [left.eq(c.lanes), address.eq(0)]
                 with m.Elif(space == Space.OUTPUT_ERROR):

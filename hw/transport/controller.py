@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..control.column_walker import ColumnWalker
-from ..layouts import NetworkLayout, shape_of
+from ..layouts import NetworkLayout, feedback_offset, shape_of
 from ..memory.transposable import TransposableMemory
 
 __all__ = ["TransportController"]
@@ -53,7 +53,7 @@ class TransportController(wiring.Component):
             m.d.sync += self.position.eq(Mux(self.due, 0, self.position + 1))
 
         address = Signal.like(self.feedback_addr)
-        offset = self.network.column_base[1] if c.max_layers > 1 else 0
+        offset = feedback_offset(c, self.network)
         late = delay(m, walker.valid, latency, "valid")
         m.d.comb += [
             walker.network.eq(self.network), walker.start.eq(self.due), walker.first_layer.eq(1),

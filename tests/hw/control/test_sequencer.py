@@ -35,7 +35,7 @@ class Units:
         self.hand = not self.handed and left["readout"] < 4 and not left["backward"]
         return {
             "forward_busy": left["forward"] > 0, "forward_done": done, "readout_ready": not left["readout"],
-            "readout_pending": bool(left["readout"]) and not self.handed, "backward_start": self.hand,
+            "backward_start": self.hand,
             "backward_slot": self.reading["slot"] if self.hand else self.rng.randrange(SLOTS),
             "backward_busy": left["backward"] > 0, "backward_done": left["backward"] == 1,
             "update_busy": left["update"] > 0, "transport_busy": left["transport"] > 0, "transport_due": self.due,
