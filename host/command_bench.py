@@ -1,5 +1,6 @@
 """``coldspike bench``: cycles against the ideal schedule, lane utilisation, simulation speed."""
 
+import contextlib
 import json
 from typing import Annotated
 
@@ -34,12 +35,10 @@ def bench(
     core = options.core_config()
     task = load(options.data, core.time_bits, options.samples)
     task.check(options.layers)
-    with Console(stderr=True).status("preparing the simulated device") as status:
-        simulated = open_device("simulated", core, status=status.update)
-        try:
-            result = measure(options, task, simulated, open_device("golden", core), status.update)
-        finally:
-            simulated.close()
+    with Console(stderr=True).status("preparing the simulated device") as status, contextlib.ExitStack() as stack:
+        devices = [stack.enter_context(contextlib.closing(open_device(name, core, status=status.update)))
+                   for name in ("simulated", "simulated", "golden")]
+        result = measure(options, task, *devices, status.update)
     if as_json:
         print(json.dumps(result, indent=2))
     else:
