@@ -1,20 +1,17 @@
 """``coldspike train``: a network learns on an accelerator."""
 
-import inspect
 import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
+from .command_options import parameter, signature
 from .data import load
 from .devices import open_device
 from .display import TrainingDisplay, summary_table
 from .driver import Accelerator
-from .options import DATA_DEFAULTS, TrainOptions, resolve, resume
+from .options import TrainOptions, resolve, resume
 from .plots import plot_run
 from .problems import CheckpointError, OptionError
 from .report import SUMMARY_NAME
@@ -87,33 +84,9 @@ def free_folder(options: TrainOptions) -> Path:
     return folder
 
 
-def default_text(name: str, default) -> str:
-    """How the help shows an option's default: one value, or one for each data set."""
-    if default is not None:
-        return str(default).lower() if isinstance(default, bool) else str(default)
-    values = {data: defaults.get(name) for data, defaults in DATA_DEFAULTS.items()}
-    shown = {data: "-".join(map(str, v)) if name == "layers" else v[0] if isinstance(v, tuple) else v
-             for data, v in values.items() if v is not None}
-    return ", ".join(f"{data}: {value}" for data, value in shown.items())
-
-
-def signature() -> inspect.Signature:
-    """The command's parameters: those of this file, then every field of ``TrainOptions``, absent unless given."""
-    def parameter(name: str, kind: type, default, *names: str, **details) -> inspect.Parameter:
-        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default,
-                                 annotation=Annotated[kind, typer.Option(*names, **details)])
-
-    own = [
-        parameter("config", Path | None, None, help="TOML file with options by these names"),
-        parameter("out", Path | None, None, help="folder for the run", show_default="runs/DATA-FEEDBACK-NUMBER"),
-        parameter("resume_from", Path | None, None, "--resume", metavar="DIR", help="continue the run in this folder"),
-        parameter("as_json", bool, False, "--json", help="print the summary as JSON"),
-    ]
-    for f in fields(TrainOptions):
-        text = f.metadata["help"] + (f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else "")
-        own.append(parameter(f.name, f.metadata["kind"] | None, None, help=text,
-                             show_default=default_text(f.name, f.default) or False))
-    return inspect.Signature(own)
-
-
-train.__signature__ = signature()
+train.__signature__ = signature(
+    parameter("config", Path | None, None, help="TOML file with options by these names"),
+    parameter("out", Path | None, None, help="folder for the run", show_default="runs/DATA-FEEDBACK-NUMBER"),
+    parameter("resume_from", Path | None, None, "--resume", metavar="DIR", help="continue the run in this folder"),
+    parameter("as_json", bool, False, "--json", help="print the summary as JSON"),
+)

@@ -9,7 +9,7 @@ from .encode import encode
 from .idx import read_idx
 from .problems import DataError, OptionError
 
-__all__ = ["DATA_SETS", "DataSet", "Split", "load"]
+__all__ = ["DATA_SETS", "DataSet", "Split", "load", "shuffled"]
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnist
@@ -70,6 +70,12 @@ class DataSet:
             text = "-".join(map(str, layers))
             raise OptionError(f"layers {text}: {self.name} needs {self.inputs} inputs and {self.classes} outputs, "
                               f"such as {self.inputs}-128-{self.classes}")
+
+
+def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Sample indices of each batch of an epoch, counted from 0: the same for every device. The last may be smaller."""
+    order = np.random.RandomState([seed, epoch]).permutation(count)
+    return [order[begin:begin + batch_size] for begin in range(0, count, batch_size)]
 
 
 def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None) -> DataSet:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import measures, report
 from .checkpoint import Checkpoint, save_checkpoint
-from .data import DataSet
+from .data import DataSet, shuffled
 from .driver import Accelerator
 from .initial import initial_memories
 from .memories import read_memories, write_memories
@@ -96,10 +96,8 @@ class Trainer:
         return report.write_summary(self.folder, options, self.accelerator.device, state, memories)
 
     def _train_epoch(self) -> None:
-        state, train, size = self.state, self.data.train, self.options.batch_size
-        order = np.random.RandomState([self.options.seed, state.epoch]).permutation(len(train))
-        while state.batch < self.batches:
-            chosen = order[state.batch * size:(state.batch + 1) * size]
+        state, train = self.state, self.data.train
+        for chosen in shuffled(len(train), self.options.batch_size, self.options.seed, state.epoch)[state.batch:]:
             self._train_batch(train.times[chosen], train.labels[chosen])
             self._notify()
             if self.request.signal is not None:

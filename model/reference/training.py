@@ -27,7 +27,7 @@ def exponential_rate(first: float, factor: float) -> Callable[[int], float]:
 def train_reference(network: ReferenceNetwork, samples: tuple[Tensor, Tensor, Tensor],
                     test: tuple[Tensor, Tensor, Tensor], epochs: Iterable[Iterable[Tensor]],
                     rate: Callable[[int], float], scales: Sequence[float] | None = None,
-                    decay: float = 0.0) -> list[EpochResult]:
+                    decay: float = 0.0, finished: Callable[[EpochResult], None] = lambda result: None) -> list[EpochResult]:
     """Train ``network`` with one update per batch.
 
     Parameters
@@ -36,6 +36,7 @@ def train_reference(network: ReferenceNetwork, samples: tuple[Tensor, Tensor, Te
     epochs : for each epoch its batches, each a tensor of sample indices: pass those of the fixed-point run.
     rate : learning rate of an epoch, counted from 0. scales : factors of the rate for each weight layer.
     decay : decoupled decay relative to the rate: an update removes ``rate * decay`` of each weight.
+    finished : called with each epoch's result.
     """
     times, fired, labels = samples
     results = []
@@ -48,6 +49,7 @@ def train_reference(network: ReferenceNetwork, samples: tuple[Tensor, Tensor, Te
             seen += len(batch)
             network.update(rates, [r * decay for r in rates])
         results.append(EpochResult(right / max(1, seen), accuracy(network, *test)))
+        finished(results[-1])
     return results
 
 
