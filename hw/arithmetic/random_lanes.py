@@ -32,12 +32,10 @@ class RandomLanes(wiring.Component):
         for lane in range(self._lanes):
             state = Signal(32, init=seeds[lane], name=f"state_{lane}")
             a, b, c = (Signal(32, name=f"{stage}_{lane}") for stage in ("left", "right", "again"))
-            m.d.comb += [
-                a.eq(state ^ (state << left)), b.eq(a ^ (a >> right)), c.eq(b ^ (b << again)),
-                self.value[lane].eq(state[32 - ROUNDING_BITS:]), self.state[lane].eq(state),
-            ]
+            m.d.comb += [self.value[lane].eq(state[32 - ROUNDING_BITS:]), self.state[lane].eq(state)]
+            with m.If(self.step):
+                m.d.comb += [a.eq(state ^ (state << left)), b.eq(a ^ (a >> right)), c.eq(b ^ (b << again))]
+                m.d.sync += state.eq(c)
             with m.If(self.load):
                 m.d.sync += state.eq(self.state_in[lane])
-            with m.Elif(self.step):
-                m.d.sync += state.eq(c)
         return m

@@ -109,16 +109,16 @@ class RegisterFile(wiring.Component):
         # Configuration
         values = self._inputs()
         config_written = Signal()
-        for register in registers.values():
-            if register.access is not Access.CONFIG:
-                continue
-            storage = Signal(register.bits, init=register.reset, name=register.name.lower())
-            values[register.name] = storage
-            m.d.comb += _setting(self.settings, self.config, register.name).eq(storage)
-            with m.If(written(register.name)):
-                m.d.comb += config_written.eq(1)
-                with m.If(~self.locked):
-                    m.d.sync += storage.eq(ones | (storage & ~mask))
+        storage = {name: Signal(register.bits, init=register.reset, name=name.lower())
+                   for name, register in registers.items() if register.access is Access.CONFIG}
+        values |= storage
+        m.d.comb += [_setting(self.settings, self.config, name).eq(value) for name, value in storage.items()]
+        with m.If(slave.write), m.Switch(slave.write_address):
+            for name, value in storage.items():
+                with m.Case(registers[name].address >> 2):
+                    m.d.comb += config_written.eq(1)
+                    with m.If(~self.locked):
+                        m.d.sync += value.eq(ones | (value & ~mask))
 
         # The sticky error
         error = Signal(ErrorCode)

@@ -47,7 +47,7 @@ class TransposableMemory(wiring.Component):
 
         # The row within the tile that bank b holds of column c is (b - c) mod P.
         w_en, w_tile, w_index = Signal(), Signal.like(self.w_tile), Signal.like(self.w_index)
-        w_lanes = rotate_lanes(m, [self.w_data[k] for k in range(lanes)], (-self.w_index)[:low], "write")
+        w_lanes = rotate_lanes(m, [self.w_data[k] for k in range(lanes)], (-self.w_index)[:low], self.w_en, "write")
         m.d.sync += [w_en.eq(self.w_en), w_tile.eq(self.w_tile), w_index.eq(self.w_index)]
         r_index = Signal.like(self.r_index)
         with m.If(self.r_en):
@@ -62,9 +62,9 @@ class TransposableMemory(wiring.Component):
             ]
             with m.If(self.w_en):
                 m.d.sync += ram.w_data.eq(w_lanes[bank])
-        r_lanes = rotate_lanes(m, [ram.r_data for ram in banks], r_index, "read")
         arrived = Signal()
         m.d.sync += arrived.eq(self.r_en)
+        r_lanes = rotate_lanes(m, [ram.r_data for ram in banks], r_index, arrived, "read")
         with m.If(arrived):
             m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
         return m

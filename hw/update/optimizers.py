@@ -30,11 +30,13 @@ class _Rule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        step = step_shape(self._config)
         for k in range(self._config.lanes):
-            gradient = self.gradient[k]
+            pull, shrink = Signal(step, name=f"pull_{k}"), Signal(step, name=f"shrink_{k}")
             with m.If(self.enable):
-                m.d.sync += self.step[k].eq(self._pull(gradient) + self.weight[k] * self.decay)
-            m.d.comb += self.kept[k].eq(self._keep(m, gradient, k))
+                m.d.comb += [pull.eq(self._pull(self.gradient[k])), shrink.eq(self.weight[k] * self.decay)]
+                m.d.sync += self.step[k].eq(pull + shrink)
+            m.d.comb += self.kept[k].eq(self._keep(m, self.gradient[k], k))
         return m
 
 
@@ -62,13 +64,15 @@ class SignMomentumRule(_Rule):
     beta M is kept, beta = 230 / 256, rounded towards zero. Latency 1 cycle, P weights a cycle. Members as SgdRule."""
 
     def _pull(self, gradient):
-        return Mux(gradient == 0, 0, Mux(gradient < 0, -self.mantissa, self.mantissa)) << 16
+        return Mux(gradient == 0, 0, Mux(gradient[-1], -self.mantissa, self.mantissa)) << 16
 
     def _keep(self, m, gradient, lane):
         q = self._config.gradient
         negative, size = Signal(name=f"negative_{lane}"), Signal(q.bits + 8, name=f"size_{lane}")
+        magnitude = Signal(q.bits, name=f"magnitude_{lane}")
         with m.If(self.enable):
-            m.d.sync += [negative.eq(gradient < 0), size.eq(Mux(gradient < 0, -gradient, gradient) * MOMENTUM_FACTOR)]
+            m.d.comb += magnitude.eq(Mux(gradient[-1], -gradient, gradient))
+            m.d.sync += [negative.eq(gradient[-1]), size.eq(magnitude * MOMENTUM_FACTOR)]
         shrunk = size >> 8
         return Mux(negative, -shrunk, shrunk)
 
