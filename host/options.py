@@ -96,7 +96,8 @@ class TrainOptions:
 
     def settings(self, epoch: int, interval_start: int = 0) -> NetworkSettings:
         """What the accelerator runs in an epoch (counted from 0), ``interval_start`` updates after a transport."""
-        return NetworkSettings(layers=self.layers, learning_rates=self.learning_rates(epoch), clip=self.clip,
+        return NetworkSettings(layers=self.layers, learning_rates=self.learning_rates(epoch),
+                               level_clip=self.clip, slope_clip=self.clip,
                                weight_decays=(self.weight_decay,), batch_size=self.batch_size,
                                readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start)
 

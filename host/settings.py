@@ -24,7 +24,7 @@ class NetworkSettings:
         by ``1 - learning_rate * weight_decay``.
     batch_size : samples that an update is the mean of (SGD).
     readout : what the output layer reports.
-    clip : bound of both derivatives, 0 to 15.99.
+    level_clip, slope_clip : bounds of the derivatives |ds/dI| and |ds/dW| of a spike time, 0 to 15.99.
     interval : transport interval Phi in updates; 1 is BP, 0 never transports.
     interval_start : updates since the last transport.
     """
@@ -34,7 +34,8 @@ class NetworkSettings:
     weight_decays: tuple[float, ...] = (0.0,)
     batch_size: int = 1
     readout: Readout = Readout.POTENTIAL
-    clip: float = 1.0
+    level_clip: float = 1.0
+    slope_clip: float = 1.0
     interval: int = 1
     interval_start: int = 0
 
@@ -60,16 +61,21 @@ class NetworkSettings:
         """
         if problem := config.misfit(self.layers):
             raise OptionError(f"{problem}; use fewer or smaller layers, or a larger build")
-        clip = round(self.clip * 2**CLIP_FRACTION) if self.clip == self.clip else -1
-        if not 0 <= clip <= CLIP_MAX:
-            raise OptionError(f"clip = {self.clip}: a number from 0 to {CLIP_MAX / 2**CLIP_FRACTION:.2f} is needed")
         if not 0 <= self.interval < 1 << 32:
             raise OptionError(f"interval = {self.interval}: an integer from 0 (never) to {(1 << 32) - 1} is needed")
         values = {
-            "LAYERS": self.depth, "READOUT": int(self.readout), "LEVEL_CLIP": clip, "SLOPE_CLIP": clip,
-            "INTERVAL": self.interval, "INTERVAL_START": self.interval_start,
+            "LAYERS": self.depth, "READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
+            "SLOPE_CLIP": clip_register(self.slope_clip), "INTERVAL": self.interval, "INTERVAL_START": self.interval_start,
         }
         values |= {f"SIZE_{l}": size for l, size in enumerate(self.layers)}
         for l, rate in enumerate(self.rates(config), start=1):
             values |= {f"RATE_{l}": rate.register, f"DECAY_{l}": rate.decay}
         return values
+
+
+def clip_register(clip: float) -> int:
+    """UQ4.12 of a derivative's bound. Raises OptionError for one that it cannot hold."""
+    value = round(clip * 2**CLIP_FRACTION) if clip == clip else -1
+    if not 0 <= value <= CLIP_MAX:
+        raise OptionError(f"clip = {clip}: a number from 0 to {CLIP_MAX / 2**CLIP_FRACTION:.2f} is needed")
+    return value

@@ -77,7 +77,9 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
 
 def random_settings(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], *, interval: int,
                     batch_size: int, readout: Readout) -> NetworkSettings:
-    """Settings with another learning rate for each layer, and decay in about half of the layers."""
+    """Settings with another learning rate for each layer, decay in about half of the layers, and clips that some
+    derivatives reach and others do not."""
+    level_clip, slope_clip = 2.0 ** random.spawn(1)[0].uniform(-2, 1.5, 2)
     depth = len(layers) - 1
     divisor = batch_size if config.optimizer is Optimizer.SGD and config.gradient_memory else 1
     unit = 2.0 ** rate_exponent(config) * divisor
@@ -86,4 +88,5 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     rates = mantissas * unit * 2.0**-shifts  # exactly what a register can hold
     decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5)
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
-                           batch_size=batch_size, readout=readout, interval=interval)
+                           level_clip=level_clip, slope_clip=slope_clip, batch_size=batch_size, readout=readout,
+                           interval=interval)

@@ -9,10 +9,10 @@ CONFIG = CoreConfig.for_network((5, 4, 3), lanes=2)
 
 
 def test_every_configuration_register_of_the_network_is_set():
-    values = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1, 0.2), clip=0.5, interval=7, interval_start=3,
-                             readout=Readout.SPIKE_TIME).registers(CONFIG)
+    values = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1, 0.2), level_clip=0.5, slope_clip=0.75, interval=7,
+                             interval_start=3, readout=Readout.SPIKE_TIME).registers(CONFIG)
     assert values.pop("RATE_1") != values.pop("RATE_2")
-    assert values == {"LAYERS": 2, "READOUT": 1, "LEVEL_CLIP": 2048, "SLOPE_CLIP": 2048, "INTERVAL": 7,
+    assert values == {"LAYERS": 2, "READOUT": 1, "LEVEL_CLIP": 2048, "SLOPE_CLIP": 3072, "INTERVAL": 7,
                       "INTERVAL_START": 3, "SIZE_0": 5, "SIZE_1": 4, "SIZE_2": 3, "DECAY_1": 0, "DECAY_2": 0}
 
 
@@ -20,8 +20,8 @@ def test_every_configuration_register_of_the_network_is_set():
     ({"layers": (5, 9, 3)}, r"^network 5-9-3 needs 9 neurons in the largest layer, this build has 5; "),
     ({"learning_rates": (0.1, 0.1, 0.1)}, r"^3 learning rates for 2 weight layers: "),
     ({"weight_decays": (0.1, 0.1, 0.1)}, r"^3 weight decays for 2 weight layers: "),
-    ({"clip": 16.0}, r"^clip = 16\.0: a number from 0 to 16\.00 is needed$"),
-    ({"clip": float("nan")}, r"^clip = nan: "),
+    ({"level_clip": 16.0}, r"^clip = 16\.0: a number from 0 to 16\.00 is needed$"),
+    ({"slope_clip": float("nan")}, r"^clip = nan: "),
     ({"interval": -1}, r"^interval = -1: "),
 ])
 def test_what_does_not_fit_is_refused_by_name(changes, message):
