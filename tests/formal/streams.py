@@ -1,0 +1,153 @@
+"""The rule of streams, for every stream output of the design: what is offered stays until it is taken."""
+
+from functools import partial
+
+from amaranth.hdl import Mux, Signal, Value
+
+from coldspike.hw.backward.feed import ErrorFeed
+from coldspike.hw.control.sequencer import Sequencer
+from coldspike.hw.core import TrainingCore
+from coldspike.hw.forward.engine import ForwardEngine
+from coldspike.hw.io.memory_access import MemoryAccess
+from coldspike.hw.io.packet_decoder import PacketDecoder
+from coldspike.hw.io.stream_register import StreamRegister
+from coldspike.hw.readout.softmax import SoftmaxReadout
+from coldspike.spec.config import CoreConfig
+
+from .bench import Bench
+from .proof import Fault, Proof
+
+__all__ = ["CONFIG", "PROOFS"]
+
+CONFIG = CoreConfig.for_network((3, 2, 2), lanes=2, weight_bits=4, weight_fraction=2, time_bits=4, gradient_bits=8, error_bits=8,
+                                error_fraction=4, result_words=4)
+"""The build of these proofs: two lanes, two weight layers, the narrowest formats."""
+
+
+def alone(component):
+    """A component whose outputs keep the rule whatever its other inputs do."""
+    bench = Bench(dut := component())
+    bench.rule(dut)
+    return bench
+
+
+def packet_decoder():
+    bench = Bench(dut := PacketDecoder(CONFIG))
+    bench.assume(~bench.before(dut.running) | ~dut.running | bench.steady(dut.network))
+    bench.rule(dut)
+    return bench
+
+
+def memory_access():
+    """The memory's word is held from two cycles after it was asked for; the packet stands while busy, the network always."""
+    bench = Bench(dut := MemoryAccess(CONFIG), fixed=("network",))
+    asked = bench.before(dut.r_en) | bench.before(dut.r_en, 2)
+    bench.assume(asked | ~bench.steady(dut.lane) | ~bench.steady(dut.access) | bench.steady(dut.r_data))
+    bench.assume(~bench.before(dut.busy) | bench.steady(dut.packet))
+    bench.rule(dut)
+    bench.require(~dut.o_result.valid | dut.busy)
+    bench.require(~dut.busy | bench.before(dut.busy | dut.start))
+    # A word that is offered was asked for long enough ago.
+    quiet = ~bench.before(dut.r_en) & ~bench.before(dut.r_en, 2)
+    bench.invariant(~bench.in_state("SEND") | quiet)
+    return bench
+
+
+def readout():
+    """The forward engine sends the spikes of the output layer between ``start``, which comes while ``ready``, and the last one."""
+    bench = Bench(dut := SoftmaxReadout(CONFIG))
+    m, collecting = bench.m, Signal(name="collecting")
+    spike = dut.spike.item & dut.spike_output
+    bench.assume(~dut.start | dut.ready)
+    bench.assume(~spike | collecting)
+    with m.If(dut.start):
+        m.d.sync += collecting.eq(1)
+    with m.Elif(spike & dut.spike.layer_last):
+        m.d.sync += collecting.eq(0)
+    bench.rule(dut)
+    bench.require(~dut.o_result.valid | ~dut.ready)
+    bench.require(dut.ready | ~bench.begun | bench.before(~dut.ready | dut.start))
+    bench.invariant(collecting == bench.in_state("COLLECT"))
+    return bench
+
+
+def forward_events():
+    """Events into the accumulator; the network stands still, ``start`` comes while not busy. Scan and firing rule are cut out:
+    spikes, and the end of a layer, may come at any time."""
+    bench = Bench(dut := ForwardEngine(CONFIG), fixed=("network", "readout"))
+    network = dut.network
+    for part in ("rule", "scan", "tape"):
+        bench.cut(part)
+    bench.assume((network.layers >= 1) & (network.layers <= CONFIG.max_layers))
+    for l in range(CONFIG.max_layers + 1):
+        bench.assume((network.blocks[l] >= 1) & (network.blocks[l] <= -(-CONFIG.max_neurons // CONFIG.lanes)))
+    bench.assume(~dut.start | ~dut.busy)
+    bench.source(dut.i_payload)
+    accumulator = bench.part("accumulator")
+    events = accumulator.i_events
+    end, event = events.payload.end, Value.cast(events.payload)
+    bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, event)))  # of an end token only the end means anything
+    bench.require(~dut.output_start | dut.busy & dut.readout_ready)
+    bench.require(~dut.busy | bench.before(dut.busy | dut.start))
+    return bench
+
+
+def core_results():
+    """The core's result output, which three units share. The units are cut out; of them is assumed what the proofs of each show:
+    they keep the rule, the readout is not ready while it has a result and stays ready until it is started, the memory access is
+    busy while it has one, and what is not busy becomes so only by its start."""
+    bench = Bench(dut := TrainingCore(CONFIG), fixed=("network",))
+    for name in ("weights", "feedback", "tapes", "lists", "gradients"):
+        bench.cut(name)
+    forward, unit, access = bench.cut("forward"), bench.cut("readout"), bench.cut("access")
+    for name in ("backward", "update", "transport"):
+        bench.cut(name)
+    for part in (unit, access):
+        bench.assume(bench.kept(part.o_result.valid, part.o_result.ready, part.o_result.payload))
+    bench.assume(~unit.o_result.valid | ~unit.ready)
+    bench.assume(unit.ready | bench.before(~unit.ready | unit.start))
+    bench.assume(~access.o_result.valid | access.busy)
+    bench.assume(~forward.output_start | forward.busy & forward.readout_ready)
+    for part in (forward, access):
+        bench.assume(~part.busy | bench.before(part.busy | part.start))
+    bench.rule(dut)
+    seq = bench.part("sequencer")
+    sources = [source.o_result.valid for source in (unit, access, seq)]
+    bench.require(sum(sources) <= 1)
+    # Between packets anything may run; a packet that is not a sample is carried out while everything else rests.
+    resting = unit.ready & ~forward.busy
+    for state in ("UPDATE", "TRANSPORT", "ACCESS", "RESULT"):
+        bench.invariant(~bench.in_state("sequencer", state) | resting)
+    bench.invariant(~access.busy | bench.in_state("sequencer", "ACCESS"))
+    return bench
+
+
+PROOFS = (
+    Proof(name="stream-register", build=partial(alone, partial(StreamRegister, 8)), claim="o keeps the rule",
+          faults=(Fault(name="always-ready", file="hw/io/stream_register.py",
+                        old="self.i.ready.eq(~self.o.valid | self.o.ready)", new="self.i.ready.eq(1)"),)),
+    Proof(name="packet-decoder", build=packet_decoder, claim="o_descriptor and o_payload keep the rule", fault_depth=8,
+          faults=(Fault(name="takes-on", file="hw/io/stream_register.py",
+                        old="self.i.ready.eq(~self.o.valid | self.o.ready)", new="self.i.ready.eq(1)"),)),
+    Proof(name="error-feed", build=partial(alone, partial(ErrorFeed, CONFIG)), claim="o_jobs keeps the rule", fault_depth=10,
+          faults=(Fault(name="never-stalls", file="hw/backward/feed.py",
+                        old="advance.eq(~valid[6] | self.o_jobs.ready)", new="advance.eq(1)"),)),
+    Proof(name="readout", build=readout, claim="o_result keeps the rule; no result while ready", fault_depth=10,
+          faults=(Fault(name="header-changes", file="hw/readout/softmax.py",
+                        old="m.d.comb += result.data.eq(sample.sequence)",
+                        new="m.d.comb += result.data.eq(sample.sequence + self.backward_ready)"),)),
+    Proof(name="sequencer", build=partial(alone, partial(Sequencer, CONFIG)), claim="o_result keeps the rule", fault_depth=8,
+          faults=(Fault(name="word-runs-on", file="hw/control/sequencer.py",
+                        old="                with m.If(self.o_result.ready):", new="                with m.If(1):"),)),
+    Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=12,
+          faults=(Fault(name="does-not-wait", file="hw/io/memory_access.py",
+                        old='m.next = "WAIT"', new='m.next = "SEND"'),)),
+    Proof(name="core-results", build=core_results, claim="one unit at a time has a result; o_result keeps the rule", fault_depth=8,
+          faults=(Fault(name="access-at-once", file="hw/control/sequencer.py",
+                        old="with m.Elif(self.i_descriptor.valid & self.quiet):",
+                        new="with m.Elif(self.i_descriptor.valid):"),)),
+    Proof(name="forward-events", build=forward_events, mode="bmc", depth=20, fault_depth=8, claim="events into the accumulator keep the rule",
+          faults=(Fault(name="counts-on", file="hw/forward/engine.py",
+                        old="with m.If(taken & from_host & ~events.payload.end):",
+                        new="with m.If(events.valid & from_host & ~events.payload.end):"),)),
+)
