@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.setup-$(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test sim verilog lint mutate clean
+.PHONY: help setup train test sim verilog lint mutate formal clean
 
 help: ## list the targets
 	@echo "make <target> [ARGS=...]"
@@ -44,6 +44,9 @@ lint: setup ## ruff on the Python, Verilator's warnings on the generated Verilog
 
 mutate: setup ## put faults into the hardware, one at a time; each must be caught by a test
 	$(BIN)/python -m tests.mutate.run $(ARGS)
+
+formal: setup ## prove queues, streams, ports, memory and transport; broken variants must fail (20 minutes)
+	$(BIN)/python -m tests.formal.run $(ARGS)
 
 clean: ## remove what builds and tests leave here (.venv and ~/.cache/coldspike stay)
 	rm -rf build sim_build .pytest_cache .ruff_cache .hypothesis

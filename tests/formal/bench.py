@@ -19,13 +19,16 @@ class Bench:
     The clock's registers begin with their power-up values and reset is left out: it would only bring these back.
     """
 
+    induction = True
+    """Whether benches claim their invariants too."""
+
     def __init__(self, dut, *, fixed=()):
         self.dut, self.m = dut, Module()
         self._clock = ClockDomain("sync", reset_less=True)
         self.m.domains += self._clock
         self.m.submodules.dut = self._fragment = Fragment.get(dut, None)
         self._inputs = [Value.cast(value) for _, member, value in dut.signature.flatten(dut) if member.flow is In]
-        self._count, self._invariants = 0, []
+        self._count = 0
         self.begun = Signal()  # 0 in the first cycle
         self.m.d.sync += self.begun.eq(1)
         for name in fixed:
@@ -61,7 +64,8 @@ class Bench:
 
     def invariant(self, condition):
         """What is claimed only to help the induction step; proven too, but a broken variant must violate a ``require``."""
-        self._invariants.append(Assert(condition, src_loc_at=1))
+        if self.induction:
+            self.m.d.comb += Assert(condition, src_loc_at=1)
 
     def rule(self, component):
         """Claims the rule of streams for every stream output of ``component``, assumes it of its stream inputs."""
@@ -158,8 +162,6 @@ class Bench:
                 self._inputs.append(Value.cast(value))
         return part
 
-    def rtlil(self, *, induction=True):
-        """The whole as RTLIL, module ``top``; without the invariants unless for ``induction``."""
-        if induction:
-            self.m.d.comb += self._invariants
+    def rtlil(self):
+        """The whole as RTLIL, module ``top``."""
         return rtlil.convert(self.m, ports=[self._clock.clk, *self._inputs])

@@ -1,4 +1,4 @@
-"""Transposable memory: any element, chosen at will, is read by row and by column as it was last written, and no other write changes it.
+"""Transposable memory: an element, any one, is read by row and by column as it was last written; no other write changes it.
 
 Each bank is a memory with one read and one write port, so that an access in which every lane arrives is one without a conflict.
 """
@@ -57,7 +57,7 @@ def memory(lanes, tiles):
 
 PROOFS = tuple(
     Proof(name=f"transposable-{lanes}", build=partial(memory, lanes, tiles), depth=8, fault_depth=8,
-          claim=f"{lanes} banks, {tiles} tiles: an element written by column is read so by row and by column; no other write changes it",
+          claim=f"{lanes} banks, {tiles} tiles: what is written by column is read by row and by column; no other write changes it",
           faults=faults)
     for lanes, tiles, faults in (
         (2, 3, (Fault(name="bank-of-column", file="hw/memory/transposable.py",
