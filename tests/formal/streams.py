@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from coldspike.hw.backward.feed import ErrorFeed
 from coldspike.hw.control.sequencer import Sequencer
@@ -39,17 +39,32 @@ def packet_decoder():
 
 
 def memory_access():
-    """The memory's word is held from two cycles after it was asked for; the packet stands while busy, the network always."""
+    """The packet stands while busy, the network always."""
     bench = Bench(dut := MemoryAccess(CONFIG), fixed=("network",))
-    asked = bench.before(dut.r_en) | bench.before(dut.r_en, 2)
-    bench.assume(asked | ~bench.steady(dut.lane) | ~bench.steady(dut.access) | bench.steady(dut.r_data))
     bench.assume(~bench.before(dut.busy) | bench.steady(dut.packet))
     bench.rule(dut)
     bench.require(~dut.o_result.valid | dut.busy)
     bench.require(~dut.busy | bench.before(dut.busy | dut.start))
-    # A word that is offered was asked for long enough ago.
-    quiet = ~bench.before(dut.r_en) & ~bench.before(dut.r_en, 2)
-    bench.invariant(~bench.in_state("SEND") | quiet)
+    return bench
+
+
+READ_SETTLES = 4
+"""Cycles from the request of a word to its element at ``r_data``: the slowest memory's three, and one for the lane."""
+
+
+def memory_access_data():
+    """Every element that is sent is that of the memory's word and the lane; until these have settled ``r_data`` is anything."""
+    bench = memory_access()
+    dut = bench.dut
+    elements = [bench.free(64, f"element_{k}") for k in range(CONFIG.lanes)]
+    bench.assume(bench.before(dut.r_en) | bench.steady(Cat(elements)))
+    settled = bench.steady(dut.lane)
+    for cycles in range(1, READ_SETTLES):
+        settled = settled & ~bench.before(dut.r_en, cycles)
+    element = bench.signal(bench.chosen(elements, dut.lane), "element")
+    bench.assume(~settled | (dut.r_data.as_unsigned() == element))
+    sent = dut.o_result.payload.data
+    bench.require(~bench.in_state("SEND") | (sent == element[:32]) | (sent == element[32:]))
     return bench
 
 
@@ -71,9 +86,9 @@ def readout():
     return bench
 
 
-def forward_events():
-    """Events into the accumulator; the network stands still, ``start`` comes while not busy. Scan and firing rule are cut out:
-    spikes, and the end of a layer, may come at any time."""
+def forward():
+    """The network stands still, ``start`` comes while not busy. Scan and firing rule are cut out: spikes, and the end of a layer,
+    may come at any time."""
     bench = Bench(dut := ForwardEngine(CONFIG), fixed=("network", "readout"))
     network = dut.network
     for part in ("rule", "scan", "tape"):
@@ -83,12 +98,23 @@ def forward_events():
         bench.assume((network.blocks[l] >= 1) & (network.blocks[l] <= -(-CONFIG.max_neurons // CONFIG.lanes)))
     bench.assume(~dut.start | ~dut.busy)
     bench.source(dut.i_payload)
-    accumulator = bench.part("accumulator")
-    events = accumulator.i_events
-    end, event = events.payload.end, Value.cast(events.payload)
-    bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, event)))  # of an end token only the end means anything
+    return bench
+
+
+def forward_busy():
+    bench = forward()
+    dut = bench.dut
     bench.require(~dut.output_start | dut.busy & dut.readout_ready)
     bench.require(~dut.busy | bench.before(dut.busy | dut.start))
+    return bench
+
+
+def forward_events():
+    """Events into the accumulator. Of an end token only the end means anything."""
+    bench = forward()
+    events = bench.part("accumulator").i_events
+    end = events.payload.end
+    bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, Value.cast(events.payload))))
     return bench
 
 
@@ -139,13 +165,19 @@ PROOFS = (
     Proof(name="sequencer", build=partial(alone, partial(Sequencer, CONFIG)), claim="o_result keeps the rule", fault_depth=8,
           faults=(Fault(name="word-runs-on", file="hw/control/sequencer.py",
                         old="                with m.If(self.o_result.ready):", new="                with m.If(1):"),)),
-    Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=12,
-          faults=(Fault(name="does-not-wait", file="hw/io/memory_access.py",
-                        old='m.next = "WAIT"', new='m.next = "SEND"'),)),
+    Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=8,
+          faults=(Fault(name="last-follows-ready", file="hw/io/memory_access.py", old="result.last.eq(packet.kind == Kind.WRITE)",
+                        new="result.last.eq((packet.kind == Kind.WRITE) & self.o_result.ready)"),)),
+    Proof(name="memory-access-data", build=memory_access_data, mode="bmc", depth=15, claim="what is sent is what the memory holds",
+          faults=(Fault(name="does-not-wait", file="hw/io/memory_access.py", old='m.next = "WAIT"', new='m.next = "SELECT"'),)),
     Proof(name="core-results", build=core_results, claim="one unit at a time has a result; o_result keeps the rule", fault_depth=8,
           faults=(Fault(name="access-at-once", file="hw/control/sequencer.py",
                         old="with m.Elif(self.i_descriptor.valid & self.quiet):",
                         new="with m.Elif(self.i_descriptor.valid):"),)),
+    Proof(name="forward-busy", build=forward_busy, fault_depth=12,
+          claim="only start makes it busy; the output layer starts when the readout is ready",
+          faults=(Fault(name="readout-not-asked", file="hw/forward/engine.py",
+                        old="with m.If(self.readout_ready):", new="with m.If(1):"),)),
     Proof(name="forward-events", build=forward_events, mode="bmc", depth=20, fault_depth=8,
           claim="events into the accumulator keep the rule",
           faults=(Fault(name="counts-on", file="hw/forward/engine.py",
