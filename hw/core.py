@@ -1,6 +1,6 @@
 """The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
 
-from amaranth.hdl import Cat, Const, Module, Mux
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from .arithmetic.delay import delay
 from .backward.active_list import ActiveList
 from .backward.engine import BackwardEngine
 from .backward.gradient_memory import GradientMemory
+from .backward.lanes import BackwardLanes
 from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .forward.engine import ForwardEngine
@@ -134,10 +135,10 @@ class TrainingCore(wiring.Component):
             backward.tape_data.eq(self._tapes.r_data),
         ]
         if self._gradients is not None:
-            gradients = self._gradients
+            gradients, ahead = self._gradients, BackwardLanes.CONTRIBUTION_LATENCY - GradientMemory.READ_LATENCY
             m.d.comb += [
-                gradients.add_en.eq(delay(m, backward.word_en, 1, "adding")),
-                gradients.add_addr.eq(delay(m, backward.word.address, 1, "adding_address")),
+                gradients.add_en.eq(delay(m, backward.word_en, ahead, "adding")),
+                gradients.add_addr.eq(delay(m, backward.word.address, ahead, "adding_address")),
             ]
             m.d.comb += [gradients.contribution[k].eq(backward.contribution[k]) for k in range(self._config.lanes)]
 
@@ -226,13 +227,17 @@ class TrainingCore(wiring.Component):
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
             shown[Space.GRADIENT] = self._gradients.r_data
+        # A register behind each memory's lane multiplexer: block memory, lanes and spaces are too much for one cycle.
+        elements = {space: Signal(lanes[0].shape(), name=f"shown_{space.name.lower()}") for space, lanes in shown.items()}
         with m.If(access.busy):
+            with m.Switch(access.lane):
+                for k in range(c.lanes):
+                    with m.Case(k):
+                        m.d.sync += [element.eq(shown[space][k]) for space, element in elements.items()]
             with m.Switch(word.space):
-                for space, lanes in shown.items():
-                    with m.Case(space), m.Switch(access.lane):
-                        for k, element in enumerate(lanes):
-                            with m.Case(k):
-                                m.d.comb += access.r_data.eq(element)
+                for space, element in elements.items():
+                    with m.Case(space):
+                        m.d.comb += access.r_data.eq(element)
                 with m.Default():
                     m.d.comb += access.r_data.eq(readout.error_data)
 

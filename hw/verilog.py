@@ -88,7 +88,8 @@ def _short_extensions(text: str) -> str:
 _NEXT = r"\\\$\d+ "
 _REGISTER = re.compile(rf"^  always @\(posedge clk\)\n    (\S+ ?) ?<= ({_NEXT});\n", re.M)
 _PROCESS = re.compile(r"^  always @\* begin\n(?:    if \(\\\$auto\S+ \) begin end\n)?((?:    .*\n)*?)  end\n", re.M)
-_TARGET = re.compile(r"^\s*(\\\S+ |[A-Za-z_]\w*) *(?:\[[^\]]*\] *)?= ", re.M)
+_ASSIGNMENT = re.compile(r"^(\s*)(\{ [^=]* \} |(?:\\\S+ |[A-Za-z_]\w*) *(?:\[[^\]]*\] *)?)= (.*)$", re.M)
+_NAME = re.compile(r"\\\S+ |[A-Za-z_]\w*")
 
 
 def _clocked_registers(module: str) -> str:
@@ -102,18 +103,19 @@ def _clocked_registers(module: str) -> str:
     registers = {m[2]: m[1].strip() for m in _REGISTER.finditer(module)}
 
     def move(process: re.Match) -> str:
-        body, targets = process[1], set(_TARGET.findall(process[1]))
+        body = process[1]
+        targets = {name for assignment in _ASSIGNMENT.finditer(body) for name in _NAME.findall(assignment[2])}
         target = targets.pop() if len(targets) == 1 else None
         if target not in registers or uses[target] != body.count(target) + 2:  # its declaration and its register
             return process[0]
         name = registers[target]
         name += " " * name.startswith("\\")
-        if re.search(rf"= .*{re.escape(target)}", body):
+        if any(target in assignment[3] for assignment in _ASSIGNMENT.finditer(body)):
             return process[0]
         moved.add(target)
-        body = re.sub(rf"^(\s*){re.escape(target)} *((?:\[[^\]]*\])?) *= ", lambda m: f"{m[1]}{name}{m[2]} <= ", body, flags=re.M)
-        return "  always @(posedge clk) begin\n" + body.replace(f"    {name} <= {name.strip()} ;\n", "", 1).replace(
-            f"    {name} <= {name.strip()};\n", "", 1) + "  end\n"
+        body = _ASSIGNMENT.sub(lambda m: f"{m[1]}{m[2].rstrip().replace(target.rstrip(), name.rstrip())} <= {m[3]}", body)
+        return "  always @(posedge clk) begin\n" + body.replace(f"    {name.rstrip()} <= {name.strip()} ;\n", "", 1).replace(
+            f"    {name.rstrip()} <= {name.strip()};\n", "", 1) + "  end\n"
 
     moved: set[str] = set()
     module = _PROCESS.sub(move, module)
@@ -122,7 +124,8 @@ def _clocked_registers(module: str) -> str:
 
 
 def _zero_memories(text: str) -> str:
-    """Gives each memory without initial values a loop that clears it, which the power-up state of an FPGA does too."""
+    """Gives each memory without initial values a loop that clears it. Synthesis skips it: an FPGA's block RAM is zero at
+    power-up, and yosys would write out every word."""
     lines = text.split("\n")
     filled = {m[1] for m in (re.match(r"^    (\S+) *\[0\] = ", line) for line in lines) if m}
     out = []
@@ -132,8 +135,8 @@ def _zero_memories(text: str) -> str:
         if memory and memory["name"] not in filled:
             name, top = memory["name"], memory["top"]
             # An escaped identifier ends with white space; loop and block names are our own and unique in a module.
-            out += [f"  initial begin : clear_{len(out)}", "    integer word;",
-                    f"    for (word = 0; word <= {top}; word = word + 1) {name} [word] = 0;", "  end"]
+            out += ["`ifndef SYNTHESIS", f"  initial begin : clear_{len(out)}", "    integer word;",
+                    f"    for (word = 0; word <= {top}; word = word + 1) {name} [word] = 0;", "  end", "`endif"]
     return "\n".join(out)
 
 

@@ -144,8 +144,8 @@ def _update(network: ExactNetwork, record: UpdateRecord) -> dict[str, int]:
         # A word or a skipped column a cycle; the pipeline drains under the columns skipped last.
         skipped = sum(layer.n_out for layer in network.layout) - sum(record.columns)
         drain = max(0, at.UPDATE_DRAIN - record.skipped_tail) if sum(record.words) else 0
-        update = 1 + sum(record.words) + skipped + drain
+        update = at.WALK_START + sum(record.words) + skipped + drain
     if record.due:
         words = sum(layer.words for layer in network.layout[1:])
-        transport = 1 + (words + at.TRANSPORT_DRAIN if words else 0)
+        transport = at.WALK_START + words + at.TRANSPORT_DRAIN if words else 0
     return {"UPDATE_CYCLES": update, "TRANSPORT_CYCLES": transport, "TOTAL_CYCLES": update + transport}

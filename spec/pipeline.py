@@ -7,17 +7,18 @@ Each is the distance between two events that the component's docstring in hw/ na
 __all__ = [
     "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
     "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "UPDATE_DRAIN",
-    "UPDATE_LINGER",
+    "UPDATE_LINGER", "WALK_START",
 ]
 
 SLOTS = 4                # samples in flight: loading, waiting, forward, backward
-ACCUMULATOR_DRAIN = 4    # last issue of a layer -> all its sums are readable
-SCAN_TO_SPIKE = 28       # start of a layer's scan -> its first slot leaves the firing rule
+ACCUMULATOR_DRAIN = 5    # last issue of a layer -> all its sums are readable
+SCAN_TO_SPIKE = 29       # start of a layer's scan -> its first slot leaves the firing rule
 SPIKE_QUEUE = 2          # spike written to the queue -> readable as an event
-READOUT_FIXED = 31       # readout of K outputs: 2 K and this
+READOUT_FIXED = 33       # readout of K outputs: 2 K and this
 RESULT_HEADER = 3        # words before the logits
 RESULT_WORD = 2          # cycles for a logit word
-BACKWARD_LAYER = 12      # cycles of a visited layer besides its jobs' blocks
-UPDATE_LINGER = 4        # backward pass done -> its last word is updated, without a gradient memory
-UPDATE_DRAIN = 7         # last word of an update -> the unit is empty
-TRANSPORT_DRAIN = 2      # last word of a transport -> written
+BACKWARD_LAYER = 13      # cycles of a visited layer besides its jobs' blocks
+UPDATE_LINGER = 5        # backward pass done -> its last word is updated, without a gradient memory
+WALK_START = 2           # start of an update or a transport -> its first word
+UPDATE_DRAIN = 9         # last word of an update -> the unit is empty
+TRANSPORT_DRAIN = 3      # last word of a transport -> written

@@ -25,7 +25,7 @@ class BackwardEngine(wiring.Component):
     tape_en, tape_first, tape_block, tape_data : read the tape of the present slot: inputs if ``tape_first``, else the
         hidden layers' block (latency 1).
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
-    word_en, word, contribution : Out. Gradient contributions (two cycles after their word).
+    word_en, word, contribution : Out. Gradient contributions (BackwardLanes.CONTRIBUTION_LATENCY cycles after their word).
     sum_en, sum_addr, sum_data : read port of the error accumulators for the host, while not busy.
     busy, done : Out(1).
     active : Out(max_layers). Bit l - 1: a neuron of layer l is being visited.

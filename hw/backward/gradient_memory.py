@@ -15,16 +15,19 @@ __all__ = ["GradientMemory"]
 
 
 class GradientMemory(wiring.Component):
-    """P gradients a word, by columns. One accumulation a cycle, written 4 cycles after its address; words in flight must
+    """P gradients a word, by columns. One accumulation a cycle, written 5 cycles after its address; words in flight must
     differ in address (they do: a column block comes once a sample).
 
     Members
     -------
-    add_en, add_addr, contribution : In. Accumulate; the contributions stand one cycle after the address.
+    add_en, add_addr, contribution : In. Accumulate; the contributions stand READ_LATENCY cycles after the address.
     saturated : Out. How many lanes of the accumulation before saturated.
-    r_en, r_addr, r_data : read port (latency 1), for update and host; not in a cycle of ``add_en``.
+    r_en, r_addr, r_data : read port (latency READ_LATENCY), for update and host; not in a cycle of ``add_en``.
     w_en, w_addr, w_data : write port, for update and host; not while an accumulation is in flight.
     """
+
+    READ_LATENCY = 2
+    """Memory and a register: a block memory is too slow for a sum in the same cycle."""
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -42,9 +45,9 @@ class GradientMemory(wiring.Component):
         c = self._config
         m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words)
         # The sum, its saturation and the write each have a cycle of their own.
-        adding = delay(m, self.add_en, 1, "adding")
+        fetched, adding = delay(m, words.r_en, 1, "fetched"), delay(m, self.add_en, self.READ_LATENCY, "adding")
         added, storing = delay(m, adding, 1, "added"), delay(m, adding, 2, "storing")
-        address, over = delay(m, self.add_addr, 3, "address"), Signal(c.lanes)
+        address, over = delay(m, self.add_addr, 2 + self.READ_LATENCY, "address"), Signal(c.lanes)
         m.d.comb += [
             words.r_en.eq(self.r_en | self.add_en), words.r_addr.eq(self.r_addr),
             words.w_en.eq(self.w_en | storing), words.w_addr.eq(self.w_addr),
@@ -56,9 +59,11 @@ class GradientMemory(wiring.Component):
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
             stored = Signal(shape_of(c.gradient), name=f"stored_{k}")
-            m.d.comb += [words.w_data[k].eq(Mux(storing, stored, self.w_data[k])), self.r_data[k].eq(words.r_data[k])]
+            m.d.comb += words.w_data[k].eq(Mux(storing, stored, self.w_data[k]))
+            with m.If(fetched):
+                m.d.sync += self.r_data[k].eq(words.r_data[k])
             with m.If(adding):
-                m.d.sync += total.eq(words.r_data[k] + self.contribution[k])
+                m.d.sync += total.eq(self.r_data[k] + self.contribution[k])
             with m.If(added):
                 m.d.sync += [stored.eq(saturate(total, c.gradient)), over[k].eq(overflows(total, c.gradient))]
         m.d.sync += self.saturated.eq(0)

@@ -1,7 +1,7 @@
 """Backward lanes: for each job, one pass over the presynaptic neurons, P a cycle, that makes the gradient
 contributions g t - (h << tau) and adds B g to the presynaptic errors. Golden model: model/exact/backward.py."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,7 +32,7 @@ class GradientWordLayout(data.StructLayout):
 
 
 class BackwardLanes(wiring.Component):
-    """Takes ``in_blocks`` cycles a job, jobs follow each other without a gap; the pipeline is 4 stages deep.
+    """Takes ``in_blocks`` cycles a job, jobs follow each other without a gap; the pipeline is 5 stages deep.
 
     Members
     -------
@@ -43,11 +43,13 @@ class BackwardLanes(wiring.Component):
     i_jobs : In(stream JobLayout).
     block : Out; spikes_en : Out. Presynaptic block to read from the tape; ``spikes`` : In, one cycle later.
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
-    word_en, word : Out. Address of the contributions that stand at ``contribution`` two cycles later.
+    word_en, word : Out. Address of the contributions that stand at ``contribution`` CONTRIBUTION_LATENCY cycles later.
     contribution : Out, P contributions.
     sum_en, sum_addr, sum_data : read port of the error accumulators (latency 1).
     idle : Out(1). No job in work and the pipeline is empty.
     """
+
+    CONTRIBUTION_LATENCY = 3
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -95,34 +97,37 @@ class BackwardLanes(wiring.Component):
             self.feedback_en.eq(valid & ~self.first_layer), self.feedback_addr.eq(word.address - self.feedback_offset),
         ]
 
-        # Stage 1: operands are here. Stage 2: products. Stage 3: contributions out.
-        valid_1, valid_2 = delay(m, valid, 1, "valid"), delay(m, valid, 2, "valid_late")
-        word_1 = delay(m, word, 1, "word")
-        job_1, job_2 = delay(m, job, 1, "job"), delay(m, job, 2, "job_late")
+        # Stage 1: operands leave their memories. Stage 2: they are here. Stage 3: products. Stage 4: contributions out.
+        valids, jobs, firsts = [valid], [job], [first]
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
-        address_1, address_2 = delay(m, sum_address, 1, "sum_address"), delay(m, sum_address, 2, "sum_address_late")
-        summing_1, first_2 = valid_1 & ~self.first_layer, delay(m, first, 2, "first")
-        m.d.comb += [self.word_en.eq(valid_1), self.word.eq(word_1)]
+        addresses = [sum_address]
+        for stage in range(1, 4):
+            for line, name in ((valids, "valid"), (jobs, "job"), (firsts, "first"), (addresses, "sum_address")):
+                line.append(delay(m, line[-1], 1, f"{name}_{stage}"))
+        summing = [each & ~self.first_layer for each in valids]
+        m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):
-            spike, time = self.spikes[k], Signal(c.time.bits, name=f"time_{k}")
+            spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
+            weight, fired_late = Signal.like(self.feedback_data[k], name=f"weight_{k}"), Signal(name=f"fired_{k}_late")
             change, total = Signal(contribution_shape(c), name=f"change_{k}"), Signal(shape_of(c.error_sum), name=f"total_{k}")
             product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
-            fired = Signal(name=f"fired_{k}")
-            m.d.comb += time.eq(c.window - spike.time)
-            with m.If(valid_1):
-                m.d.sync += [change.eq(job_1.g * time), fired.eq(spike.fired)]
-            with m.If(summing_1):
-                m.d.sync += product.eq(self.feedback_data[k] * job_1.g)
-            with m.If(valid_2):
-                m.d.sync += self.contribution[k].eq(Mux(fired, change - (job_2.h << c.time_bits), 0))
+            with m.If(valids[1]):
+                m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired)]
+            with m.If(summing[1]):
+                m.d.sync += weight.eq(self.feedback_data[k])
+            with m.If(valids[2]):
+                m.d.sync += [change.eq(jobs[2].g * time), fired_late.eq(fired)]
+            with m.If(summing[2]):
+                m.d.sync += product.eq(weight * jobs[2].g)
+            with m.If(valids[3]):
+                m.d.sync += self.contribution[k].eq(Mux(fired_late, change - (jobs[3].h << c.time_bits), 0))
             with m.If(sums.w_en):
-                m.d.comb += total.eq(Mux(first_2, 0, sums.r_data[k]) + product)
+                m.d.comb += total.eq(Mux(firsts[3], 0, sums.r_data[k]) + product)
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
-            sums.r_en.eq(summing_1), sums.r_addr.eq(address_1),
-            sums.w_en.eq(delay(m, summing_1, 1, "summing")), sums.w_addr.eq(address_2),
+            sums.r_en.eq(summing[2]), sums.r_addr.eq(addresses[2]), sums.w_en.eq(summing[3]), sums.w_addr.eq(addresses[3]),
             sums.s_en.eq(self.sum_en), sums.s_addr.eq(self.sum_addr),
-            self.idle.eq(~valid & ~valid_1 & ~valid_2 & ~delay(m, valid_2, 1, "valid_3")),
+            self.idle.eq(~(Cat(valids).any() | delay(m, valids[3], 1, "valid_4"))),
         ]
         return m

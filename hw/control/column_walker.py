@@ -1,77 +1,99 @@
 """Walks the weight columns of the started network, a word (P presynaptic neurons of one column) a cycle."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..backward.lanes import GradientWordLayout
 from ..layouts import NetworkLayout
 
-__all__ = ["ColumnWalker"]
+__all__ = ["ColumnLayout", "ColumnWalker"]
+
+
+class ColumnLayout(data.StructLayout):
+    """A column: its layer as l - 1, postsynaptic neuron (block_base P + j), first tile, first gradient word, and how many
+    columns of the layer are left, itself included."""
+
+    def __init__(self, config: CoreConfig):
+        word = GradientWordLayout(config)
+        super().__init__({"valid": 1, "layer": word["layer"].shape, "neuron": word["neuron"].shape, "tile": word["tile"].shape,
+                          "address": word["address"].shape, "left": 16})
+
 
 
 class ColumnWalker(wiring.Component):
-    """Visits layer by layer, column by column, block by block. First word 2 cycles after ``start``, one a cycle; a
-    skipped column costs one cycle.
+    """Visits layer by layer, column by column, block by block. First word START_LATENCY cycles after ``start``, one a cycle;
+    a skipped column costs one cycle.
+
+    The columns come through three registers (ahead, next, present), so that neither where a column lies nor whether it is
+    skipped is worked out in the cycle that needs it.
 
     Members
     -------
     network : In. Stable while busy.
     start, first_layer : In. Begin at layer ``first_layer`` (l - 1); beyond the last layer there is nothing to walk.
-    peek : Out. Postsynaptic neuron (block_base P + j) whose ``skip`` is needed in the next cycle.
-    skip : In(1). Skip the present column (answer to the ``peek`` one cycle before); looked at in its first block only.
+    peek_en, peek : Out. Postsynaptic neuron (block_base P + j) whose ``skip`` is asked for.
+    skip : In(1). The answer from the cycle after ``peek_en`` to that of the next one: skip this column;
+        ``skip_layer`` : Out, its layer as l - 1.
     valid, word : Out. The present word.
     lanes : Out. How many lanes of it hold weights (the last block of a column may be partial).
     busy : Out(1).
     """
+
+    START_LATENCY = 3
 
     def __init__(self, config: CoreConfig):
         self._config = config
         word = GradientWordLayout(config)
         super().__init__({
             "network": In(NetworkLayout(config)), "start": In(1), "first_layer": In(bits_for(config.max_layers)),
-            "peek": Out(word["neuron"].shape), "skip": In(1), "valid": Out(1), "word": Out(word),
+            "peek_en": Out(1), "peek": Out(word["neuron"].shape), "skip": In(1),
+            "skip_layer": Out(word["layer"].shape), "valid": Out(1), "word": Out(word),
             "lanes": Out(bits_for(config.lanes + 1)), "busy": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        c, network, low = self._config, self.network, bits_for(self._config.lanes)
-        layer, column, block = Signal(bits_for(c.max_layers + 1)), Signal(16), Signal.like(network.blocks[0])
-        address, tile = Signal.like(self.word.address), Signal.like(self.word.tile)
-        in_blocks, out_blocks = network.blocks[layer], network.blocks[layer + 1]
-        walking, skip, column_done, layer_done = Signal(), Signal(), Signal(), Signal()
+        c, network = self._config, self.network
+        layout = ColumnLayout(c)
+        ahead, following, present = (Signal(layout, name=name) for name in ("ahead", "following", "present"))
+        skipped, block, advance = Signal(), Signal.like(network.blocks[0]), Signal()
+        in_blocks = network.blocks[present.layer]
+        last = block + 1 == in_blocks
         m.d.comb += [
-            skip.eq(self.skip & (block == 0)), self.valid.eq(walking & ~skip),
-            column_done.eq(skip | (block + 1 == in_blocks)),
-            layer_done.eq(column_done & (column + 1 == network.size[layer + 1])),
-            self.word.address.eq(address), self.word.tile.eq(tile), self.word.column.eq(column[:low]),
-            self.word.layer.eq(layer), self.word.neuron.eq((network.block_base[layer] << low) + column),
-            self.lanes.eq(Mux(block + 1 == in_blocks, ((network.size[layer] - 1) & (c.lanes - 1)) + 1, c.lanes)),
+            advance.eq(~present.valid | skipped | last), self.peek_en.eq(advance), self.peek.eq(ahead.neuron),
+            self.skip_layer.eq(following.layer),
+            self.valid.eq(present.valid & ~skipped), self.word.address.eq(present.address), self.word.tile.eq(present.tile),
+            self.word.column.eq(present.neuron), self.word.layer.eq(present.layer), self.word.neuron.eq(present.neuron),
+            self.lanes.eq(Mux(last, ((network.size[present.layer] - 1) & (c.lanes - 1)) + 1, c.lanes)),
+            self.busy.eq(ahead.valid | following.valid | present.valid),
         ]
-        next_layer, next_column = Signal.like(layer), Signal.like(column)
-        m.d.comb += [
-            next_layer.eq(layer + (walking & layer_done)),
-            next_column.eq(Mux(walking & column_done, Mux(layer_done, 0, column + 1), column)),
-            self.peek.eq((network.block_base[next_layer] << low) + next_column),
-        ]
-        # ``prime`` gives the first column's skip its cycle.
-        prime = Signal()
-        m.d.sync += prime.eq(self.start)
+        with m.If(advance):
+            m.d.sync += [present.eq(following), skipped.eq(self.skip), block.eq(0), following.eq(ahead)]
+            self._step(m, ahead)
+        with m.Else():
+            m.d.sync += [block.eq(block + 1), present.address.eq(present.address + 1),
+                         present.tile.eq(present.tile + network.blocks[present.layer + 1])]
         with m.If(self.start):
-            m.d.sync += [layer.eq(self.first_layer), column.eq(0), block.eq(0),
-                         address.eq(network.column_base[self.first_layer]), tile.eq(network.tile_base[self.first_layer])]
-        with m.If(prime):
-            m.d.sync += walking.eq(layer < network.layers)
-        with m.If(walking):
-            m.d.sync += [
-                layer.eq(next_layer), column.eq(next_column), block.eq(Mux(column_done, 0, block + 1)),
-                address.eq(address + Mux(skip, in_blocks, 1)), tile.eq(tile + out_blocks),
-            ]
-            with m.If(column_done):
-                m.d.sync += tile.eq(network.tile_base[next_layer] + (next_column >> low))
-            with m.If(layer_done & (next_layer == network.layers)):
-                m.d.sync += walking.eq(0)
-        m.d.comb += self.busy.eq(walking | prime)
+            self._enter(m, ahead, self.first_layer)
+            m.d.sync += ahead.address.eq(network.column_base[self.first_layer])
         return m
+
+    def _enter(self, m, column, layer):
+        """``column`` becomes the first column of ``layer`` (l - 1), if there is such a layer."""
+        network, low = self.network, bits_for(self._config.lanes)
+        m.d.sync += [
+            column.layer.eq(layer), column.left.eq(network.size[layer + 1]), column.tile.eq(network.tile_base[layer]),
+            column.neuron.eq(network.block_base[layer] << low), column.valid.eq(layer < network.layers),
+        ]
+
+    def _step(self, m, column):
+        """``column`` becomes the column after it; columns follow each other in the gradient memory."""
+        m.d.sync += [
+            column.address.eq(column.address + self.network.blocks[column.layer]), column.neuron.eq(column.neuron + 1),
+            column.left.eq(column.left - 1),
+            column.tile.eq(column.tile + column.neuron[:bits_for(self._config.lanes)].all()),
+        ]
+        with m.If(column.valid & (column.left == 1)):
+            self._enter(m, column, column.layer + 1)

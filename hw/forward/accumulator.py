@@ -3,13 +3,14 @@
 Golden model: model/exact/forward.py (sums), model/timing.py (cycles).
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..layouts import EventLayout, block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
+from ..memory.transposable import TransposableMemory
 
 __all__ = ["SynapseAccumulator"]
 
@@ -18,15 +19,16 @@ class SynapseAccumulator(wiring.Component):
     """Adds w to the slope and w a to the level of every postsynaptic neuron, for each event of a layer.
 
     An event takes ``blocks`` cycles, events follow each other without a gap. The layer's first event overwrites
-    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 5 cycles
-    after the end token was taken (blocks + 4 for a layer without events).
+    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 6 cycles
+    after the end token was taken (blocks + 5 for a layer without events).
 
     Members
     -------
     tile_base, blocks, base : In. First weight tile, output blocks and first accumulator block of the layer; stable
         from the layer's first event to ``done``.
     i_events : In(stream EventLayout). The layer's spikes, then one end token.
-    w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency 2).
+    w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency
+        TransposableMemory.READ_LATENCY).
     r_en, r_addr, slopes, levels : second read port of the accumulators (latency 1).
     working : Out(1). An event or the pipeline is being worked on.
     done : Out(1). One cycle; all sums are readable from the next cycle on.
@@ -74,9 +76,10 @@ class SynapseAccumulator(wiring.Component):
             ]
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
-        # Four stages behind the issue: bank, rotator, product, sum.
+        # Stages behind the issue: those of the weight memory, product, sum.
+        arrived = TransposableMemory.READ_LATENCY
         stage = data.StructLayout({"issue": 1, "end": 1, "first": 1, "null": 1, "address": len(self.base), "time": c.time.bits})
-        pipe = [Signal(stage, name=f"stage_{n}") for n in range(4)]
+        pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 2)]
         m.d.comb += [
             pipe[0].issue.eq(issue), pipe[0].end.eq(finish & event.end), pipe[0].first.eq(first), pipe[0].null.eq(null),
             pipe[0].address.eq(self.base + block), pipe[0].time.eq(event.time),
@@ -86,25 +89,25 @@ class SynapseAccumulator(wiring.Component):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             product = Signal(signed(c.weight.bits + c.time.bits), name=f"product_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
-            with m.If(pipe[2].issue):
+            with m.If(pipe[arrived].issue):
                 m.d.sync += [
-                    weight.eq(Mux(pipe[2].null, 0, self.w_data[k])),
-                    product.eq(Mux(pipe[2].null, 0, self.w_data[k] * pipe[2].time)),
+                    weight.eq(Mux(pipe[arrived].null, 0, self.w_data[k])),
+                    product.eq(Mux(pipe[arrived].null, 0, self.w_data[k] * pipe[arrived].time)),
                 ]
-            with m.If(pipe[3].issue):
-                m.d.comb += [slope.eq(Mux(pipe[3].first, 0, slope_sums.r_data[k]) + weight),
-                             level.eq(Mux(pipe[3].first, 0, level_sums.r_data[k]) + product)]
+            with m.If(pipe[arrived + 1].issue):
+                m.d.comb += [slope.eq(Mux(pipe[arrived + 1].first, 0, slope_sums.r_data[k]) + weight),
+                             level.eq(Mux(pipe[arrived + 1].first, 0, level_sums.r_data[k]) + product)]
             m.d.comb += [
                 slope_sums.w_data[k].eq(slope), level_sums.w_data[k].eq(level),
                 self.slopes[k].eq(slope_sums.s_data[k]), self.levels[k].eq(level_sums.s_data[k]),
             ]
         for memory in sums:
             m.d.comb += [
-                memory.r_en.eq(pipe[2].issue), memory.r_addr.eq(pipe[2].address),
-                memory.w_en.eq(pipe[3].issue), memory.w_addr.eq(pipe[3].address),
+                memory.r_en.eq(pipe[arrived].issue), memory.r_addr.eq(pipe[arrived].address),
+                memory.w_en.eq(pipe[arrived + 1].issue), memory.w_addr.eq(pipe[arrived + 1].address),
                 memory.s_en.eq(self.r_en), memory.s_addr.eq(self.r_addr),
             ]
         ended = Signal()
-        m.d.sync += ended.eq(pipe[3].end)
-        m.d.comb += [self.done.eq(ended), self.working.eq(valid | pipe[1].issue | pipe[2].issue | pipe[3].issue)]
+        m.d.sync += ended.eq(pipe[arrived + 1].end)
+        m.d.comb += [self.done.eq(ended), self.working.eq(valid | Cat(stage.issue for stage in pipe[1:]).any())]
         return m

@@ -1,7 +1,7 @@
 """Forward engine: a sample's events through all layers. Golden models: model/exact/forward.py, model/timing.py."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,13 @@ from .tape_writer import TapeWriter
 __all__ = ["ForwardEngine"]
 
 
+class _SampleLayout(data.StructLayout):
+    """The sample in work; ``open`` while its present layer still takes events."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"slot": SLOT_BITS, "train": 1, "remaining": 16, "open": 1})
+
+
 class ForwardEngine(wiring.Component):
     """Runs one sample at a time: accumulates each layer's events while the previous layer's neurons are still being
     scanned, and sends the output layer's neurons to the readout. Cycles: model/timing.py.
@@ -24,10 +31,11 @@ class ForwardEngine(wiring.Component):
     network, readout, level_clip, slope_clip : In. Stable while busy.
     start, slot, train, count : In. Begin a sample of ``count`` input events; not while ``busy``.
     i_payload : In(stream 32). The input events, index | a << 16.
-    w_en, w_tile, w_row, w_data : row read port of the weight memory (latency 2).
+    w_en, w_tile, w_row, w_data : row read port of the weight memory (latency
+        TransposableMemory.READ_LATENCY).
     readout_ready : In(1). The output layer is scanned only while the readout can take it; checked once.
     spike : Out(SpikeLayout); spike_layer : Out, l - 1; spike_output : Out(1), it is the output layer.
-    scan_start : Out(1). The scan of ``spike_layer`` began (its first spike comes 27 cycles later).
+    scan_start : Out(1). The scan of ``spike_layer`` began (its first spike comes SCAN_TO_SPIKE - 1 cycles later).
     output_start : Out(1). The output layer's scan begins; the readout takes the sample over.
     tape_en, tape_address, tape_data : write port of the spike tape; address {slot, block}.
     sum_en, sum_addr, slopes, levels : read port of the accumulators, for the host, while not busy.
@@ -57,66 +65,44 @@ class ForwardEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        c = self._config
+        c, network = self._config, self.network
         m.submodules.accumulator = accumulator = SynapseAccumulator(c)
         m.submodules.scan = scan = NeuronScan(c)
         # The rule's pipeline moves only while a scan feeds it or slots are still inside.
-        rule, draining, moving = TtfsRule(c), Signal(range(TtfsRule.LATENCY + 2)), Signal()
+        rule, draining, moving = TtfsRule(c), Signal(range(TtfsRule.LATENCY + 3)), Signal()
         m.submodules.rule = EnableInserter(moving)(rule)
         m.submodules.tape = tape = TapeWriter(c, address_bits=len(self.tape_address))
         m.submodules.spikes = spikes = SyncFIFOBuffered(width=EventLayout(c).size, depth=c.max_neurons + 2)
-
         m.d.comb += moving.eq(scan.busy | (draining != 0))
         with m.If(scan.busy):
-            m.d.sync += draining.eq(TtfsRule.LATENCY + 1)
+            m.d.sync += draining.eq(TtfsRule.LATENCY + 2)
         with m.Elif(moving):
             m.d.sync += draining.eq(draining - 1)
 
         # Layer being accumulated (l - 1), layer being scanned, and the sample's context.
-        layer, scanned, slot = Signal(bits_for(c.max_layers)), Signal(bits_for(c.max_layers)), Signal.like(self.slot)
-        train, remaining = Signal(), Signal(16)
-        is_open, is_output, scan_start = Signal(), Signal(), Signal()
+        sample = Signal(_SampleLayout(c))
+        layer, scanned = Signal(bits_for(c.max_layers)), Signal(bits_for(c.max_layers))
+        is_output, scan_start = Signal(), Signal()
         m.d.sync += self.scan_start.eq(scan_start)
-        m.d.comb += is_output.eq(layer + 1 == self.network.layers)
+        m.d.comb += is_output.eq(layer + 1 == network.layers)
+        self._control(m, accumulator, rule, sample, layer, scanned, is_output, scan_start)
+        self._feed_events(m, accumulator, spikes, sample, layer)
+        self._queue_spikes(m, rule, spikes)
 
-        # Events: the sample's own for the first layer, then the spikes of the layer before.
-        events, from_host = accumulator.i_events, layer == 0
-        queued = Signal(EventLayout(c))
-        m.d.comb += queued.as_value().eq(spikes.r_data)
-        with m.If(from_host):
-            m.d.comb += [
-                events.payload.index.eq(self.i_payload.payload[:16]), events.payload.time.eq(self.i_payload.payload[16:]),
-                events.payload.end.eq(remaining == 0),
-                events.valid.eq(is_open & ((remaining == 0) | self.i_payload.valid)),
-                self.i_payload.ready.eq(is_open & (remaining != 0) & events.ready),
-            ]
-        with m.Else():
-            m.d.comb += [events.payload.eq(queued), events.valid.eq(is_open & spikes.r_rdy),
-                         spikes.r_en.eq(is_open & events.ready)]
-        taken = events.valid & events.ready
-        with m.If(taken & from_host & ~events.payload.end):
-            m.d.sync += remaining.eq(remaining - 1)
-        with m.If(taken & events.payload.end):
-            m.d.sync += is_open.eq(0)
-        with m.If(taken & ~events.payload.end):
-            m.d.comb += self.event.eq(1 << layer)
-
-        # Connections: weights, accumulators, scan, rule, tape.
-        network = self.network
         m.d.comb += [
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(scan.r_addr),
+            accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(Mux(self.sum_en, self.sum_addr, scan.r_addr)),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
             self.spike.eq(rule.spike), self.spike_layer.eq(scanned), self.spike_output.eq(scanned + 1 == network.layers),
-            tape.start.eq(scan_start), tape.base.eq(Cat(network.block_base[layer], slot)),
+            tape.start.eq(scan_start), tape.base.eq(Cat(network.block_base[layer], sample.slot)),
             tape.fired.eq(rule.spike.fired), tape.time.eq(rule.spike.time),
             tape.lane.eq(rule.spike.index[:bits_for(c.lanes)]), tape.block_last.eq(rule.spike.block_last),
             self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data),
-            self.clips.eq(Cat(rule.spike.level_clipped & train, rule.spike.slope_clipped & train)),
+            self.clips.eq(Cat(rule.spike.level_clipped & sample.train, rule.spike.slope_clipped & sample.train)),
         ]
         for k in range(c.lanes):
             m.d.comb += [
@@ -124,24 +110,49 @@ class ForwardEngine(wiring.Component):
                 scan.slopes[k].eq(accumulator.slopes[k]), scan.levels[k].eq(accumulator.levels[k]),
                 self.slopes[k].eq(accumulator.slopes[k]), self.levels[k].eq(accumulator.levels[k]),
             ]
-        with m.If(self.sum_en):
-            m.d.comb += accumulator.r_addr.eq(self.sum_addr)
+        return m
 
-        # Spikes of a hidden layer become events; its end follows a cycle after its last slot.
-        spike_event, closing = Signal(EventLayout(c)), Signal()
+    def _feed_events(self, m, accumulator, spikes, sample, layer):
+        """Events: the sample's own for the first layer, then the spikes of the layer before."""
+        events, from_host = accumulator.i_events, layer == 0
+        queued = Signal(EventLayout(self._config))
+        m.d.comb += queued.as_value().eq(spikes.r_data)
+        with m.If(from_host):
+            m.d.comb += [
+                events.payload.index.eq(self.i_payload.payload[:16]), events.payload.time.eq(self.i_payload.payload[16:]),
+                events.payload.end.eq(sample.remaining == 0),
+                events.valid.eq(sample.open & ((sample.remaining == 0) | self.i_payload.valid)),
+                self.i_payload.ready.eq(sample.open & (sample.remaining != 0) & events.ready),
+            ]
+        with m.Else():
+            m.d.comb += [events.payload.eq(queued), events.valid.eq(sample.open & spikes.r_rdy),
+                         spikes.r_en.eq(sample.open & events.ready)]
+        taken = events.valid & events.ready
+        with m.If(taken & from_host & ~events.payload.end):
+            m.d.sync += sample.remaining.eq(sample.remaining - 1)
+        with m.If(taken & events.payload.end):
+            m.d.sync += sample.open.eq(0)
+        with m.If(taken & ~events.payload.end):
+            m.d.comb += self.event.eq(1 << layer)
+
+    def _queue_spikes(self, m, rule, spikes):
+        """Spikes of a hidden layer become events; its end follows a cycle after its last slot."""
+        event, closing = Signal(EventLayout(self._config)), Signal()
         m.d.sync += closing.eq(rule.spike.layer_last & ~self.spike_output)
         m.d.comb += [
-            spike_event.index.eq(rule.spike.index), spike_event.time.eq(rule.spike.time), spike_event.end.eq(closing),
-            spikes.w_data.eq(spike_event), spikes.w_en.eq((rule.spike.fired & ~self.spike_output) | closing),
+            event.index.eq(rule.spike.index), event.time.eq(rule.spike.time), event.end.eq(closing),
+            spikes.w_data.eq(event), spikes.w_en.eq((rule.spike.fired & ~self.spike_output) | closing),
         ]
 
+    def _control(self, m, accumulator, rule, sample, layer, scanned, is_output, scan_start):
+        """Layer after layer; the output layer's scan waits for the readout."""
         m.d.comb += [self.busy.eq(1), self.working.eq(1)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [self.busy.eq(0), self.working.eq(0)]
                 with m.If(self.start):
-                    m.d.sync += [slot.eq(self.slot), train.eq(self.train), remaining.eq(self.count),
-                                 layer.eq(0), is_open.eq(1)]
+                    m.d.sync += [sample.slot.eq(self.slot), sample.train.eq(self.train), sample.remaining.eq(self.count),
+                                 layer.eq(0), sample.open.eq(1)]
                     m.next = "LAYERS"
             with m.State("LAYERS"):
                 with m.If(accumulator.done):
@@ -149,7 +160,7 @@ class ForwardEngine(wiring.Component):
                         m.next = "READOUT"
                     with m.Else():
                         m.d.comb += scan_start.eq(1)
-                        m.d.sync += [scanned.eq(layer), layer.eq(layer + 1), is_open.eq(1)]
+                        m.d.sync += [scanned.eq(layer), layer.eq(layer + 1), sample.open.eq(1)]
             with m.State("READOUT"):
                 m.d.comb += self.working.eq(self.readout_ready)
                 with m.If(self.readout_ready):
@@ -160,4 +171,3 @@ class ForwardEngine(wiring.Component):
                 with m.If(rule.spike.layer_last):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"
-        return m

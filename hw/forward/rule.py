@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
-from ..arithmetic.reciprocal import BITS, Reciprocal
+from ..arithmetic.reciprocal import BITS, DIVIDE_LATENCY, Reciprocal
 from ..arithmetic.rounding import round_shift, saturate
 from ..layouts import shape_of
 
@@ -98,9 +98,11 @@ class TtfsRule(wiring.Component):
         # Cycle 22: quotient z / D, and 1 / (1 + W) as UQ4.12.
         numerator = delay(m, numerator, BITS, "numerator")
         product, recip, straight = Signal(2 * BITS), Signal(c.factor.bits), Signal(shape_of(c.logit))
-        places = Signal(signed(len(reciprocal.length_late) + 2))
+        places = Signal(signed(len(reciprocal.length) + 2))
         shifted = Signal(BITS)
-        m.d.comb += [places.eq(reciprocal.length_late + 5 - f), shifted.eq(reciprocal.quotient >> places.as_unsigned())]
+        m.d.sync += places.eq(reciprocal.length + 5 - f)
+        places = delay(m, places, DIVIDE_LATENCY, "places")
+        m.d.comb += shifted.eq(reciprocal.quotient >> places.as_unsigned())
         m.d.sync += [
             product.eq(numerator[:BITS] * reciprocal.quotient),
             recip.eq(Mux((places < 0) | (shifted > c.factor.max), c.factor.max, shifted)),

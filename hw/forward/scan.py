@@ -14,7 +14,7 @@ __all__ = ["NeuronScan"]
 class NeuronScan(wiring.Component):
     """Walks the blocks of a layer's accumulators; a block takes max(1, neurons sent) cycles.
 
-    First block in the output register 3 cycles after ``start``. Silent neurons cost nothing.
+    First slot 4 cycles after ``start``. Silent neurons cost nothing.
 
     Members
     -------
@@ -22,8 +22,8 @@ class NeuronScan(wiring.Component):
     count, blocks, base : In. Neurons and blocks of the layer, address of its first block.
     output, potential : In(1). Send every neuron; mark them for readout POTENTIAL.
     r_en, r_addr : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
-    neuron : Out(NeuronLayout). One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
-    busy : Out(1).
+    neuron : Out(NeuronLayout), a register. One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
+    busy : Out(1). More slots will come.
     """
 
     def __init__(self, config: CoreConfig):
@@ -78,18 +78,18 @@ class NeuronScan(wiring.Component):
             with m.Switch(lane):
                 for k in range(lanes):
                     with m.Case(k):
-                        m.d.comb += [self.neuron.slope.eq(slopes[k]), self.neuron.level.eq(levels[k])]
+                        m.d.sync += [self.neuron.slope.eq(slopes[k]), self.neuron.level.eq(levels[k])]
 
         # Send: the lowest remaining lane, and the markers with the block's last slot.
         for k in reversed(range(lanes)):
             with m.If(mask[k]):
                 m.d.comb += lane.eq(k)
-        m.d.comb += [
+        m.d.sync += [
             self.neuron.item.eq(held & (mask != 0)),
             self.neuron.index.eq(((block - 1) << low) | lane),
             self.neuron.potential.eq(potential),
             self.neuron.block_last.eq(held & (rest == 0)),
             self.neuron.layer_last.eq(held & (rest == 0) & last),
-            self.busy.eq(held | fetched | (left != 0)),
         ]
+        m.d.comb += self.busy.eq(held | fetched | (left != 0))
         return m

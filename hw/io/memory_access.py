@@ -22,18 +22,18 @@ class AccessLayout(data.StructLayout):
 
 
 class MemoryAccess(wiring.Component):
-    """Reads a column, or all neurons of a layer, block by block: 4 cycles and one for each word sent a block. Writes take
-    a cycle a word and one a block.
+    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 2 for each element and one for each word
+    sent. Writes take a cycle a word and one a block.
 
     Members
     -------
     network : In. Stable while busy.
     start, packet : In. Begin a READ or WRITE; ``packet`` is stable while busy.
     i_payload : In(stream 32). Elements to write.
-    r_en, w_en : Out(1). Read (data 1 or 2 cycles later, held) and write the word of ``access``.
+    r_en, w_en : Out(1). Read (data up to 3 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits.
-    lane : Out; r_data : In(64), that lane's element of the word last read, sign- or zero-extended; combinational.
+    lane : Out; r_data : In(64), that lane's element of the word last read, one cycle later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
     busy : Out(1).
     """
@@ -51,15 +51,11 @@ class MemoryAccess(wiring.Component):
         m = Module()
         c, network, packet, access = self._config, self.network, self.packet, self.access
         low = bits_for(c.lanes)
-        above, below = Signal.like(packet.layer), Signal.like(packet.layer)
         left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
-        matrix, two_words = Signal(), Signal()
+        two_words, element = Signal(), Signal(64)
         address, tile = Signal.like(access.address), Signal.like(access.tile)
         space = packet.space
-        column = network.column_base[above] + packet.column * network.blocks[above]
         m.d.comb += [
-            above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above)),
-            matrix.eq((space == Space.WEIGHT) | (space == Space.FEEDBACK) | (space == Space.GRADIENT)),
             two_words.eq(sum(space == s for s in TWO_WORD_SPACES)),
             access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
             access.address.eq(address), access.tile.eq(tile),
@@ -72,21 +68,10 @@ class MemoryAccess(wiring.Component):
                 with m.If(self.start):
                     m.next = "PLACE"
             with m.State("PLACE"):
-                # Elements and first address; single-lane output errors are one "block" each.
-                m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), tile.eq(network.tile_base[above] + (packet.column >> low))]
-                with m.If(matrix):
-                    m.d.sync += [left.eq(network.size[above]), address.eq(
-                        column - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0))]
-                with m.Elif(space == Space.RANDOM):
-                    m.d.sync += [left.eq(c.lanes), address.eq(0)]
-                with m.Elif(space == Space.OUTPUT_ERROR):
-                    m.d.sync += [left.eq(network.size[network.layers]), address.eq(0)]
-                with m.Else():
-                    m.d.sync += [left.eq(network.size[packet.layer]),
-                                 address.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
+                self._place(m, left, address, tile)
+                m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), *(element.eq(0) for element in self.w_data)]
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
-                    m.d.sync += [element.eq(0) for element in self.w_data]
                     m.next = "GATHER"
             with m.State("GATHER"):
                 m.d.comb += self.i_payload.ready.eq(1)
@@ -121,14 +106,20 @@ class MemoryAccess(wiring.Component):
             with m.State("WAIT"):
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 0):
-                    m.next = "SEND"
+                    m.next = "SELECT"
+            with m.State("SELECT"):
+                m.next = "TAKE"
+            with m.State("TAKE"):
+                m.d.sync += element.eq(self.r_data)
+                m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, self.r_data[32:], self.r_data[:32])),
+                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, element[32:], element[:32])),
                              result.last.eq((left == 1) & (high | ~two_words))]
                 with m.If(self.o_result.ready):
                     m.d.sync += high.eq(~high & two_words)
                     with m.If(high | ~two_words):
                         m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
+                        m.next = "SELECT"
                         with m.If(lane.all() | (space == Space.OUTPUT_ERROR)):
                             m.d.sync += [lane.eq(0), address.eq(address + 1),
                                          tile.eq(tile + network.blocks[packet.layer])]
@@ -136,3 +127,22 @@ class MemoryAccess(wiring.Component):
                         with m.If(left == 1):
                             m.next = "IDLE"
         return m
+
+    def _place(self, m, left, address, tile):
+        """Elements and first address of the packet's space; single-lane output errors are one "block" each."""
+        c, network, packet, space = self._config, self.network, self.packet, self.packet.space
+        above, below = Signal.like(packet.layer), Signal.like(packet.layer)
+        column = network.column_base[above] + packet.column * network.blocks[above]
+        m.d.comb += [above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above))]
+        m.d.sync += tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes)))
+        with m.Switch(space):
+            with m.Case(Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT):
+                m.d.sync += [left.eq(network.size[above]), address.eq(
+                    column - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0))]
+            with m.Case(Space.RANDOM):
+                m.d.sync += [left.eq(c.lanes), address.eq(0)]
+            with m.Case(Space.OUTPUT_ERROR):
+                m.d.sync += [left.eq(network.size[network.layers]), address.eq(0)]
+            with m.Default():
+                m.d.sync += [left.eq(network.size[packet.layer]),
+                             address.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]

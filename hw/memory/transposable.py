@@ -16,9 +16,9 @@ class TransposableMemory(wiring.Component):
     """Weights in tiles of P x P; element (r, c) of a tile lies in bank (r + c) mod P at word tile P + r, so the P
     elements of a row, and those of a column, lie in P different banks.
 
-    Read latency 2 cycles (bank, then rotator); the data hold until the next read arrives. A write takes effect for
-    reads issued 2 cycles later. One read and one write a cycle; reads and writes of one word within 2 cycles of each
-    other are the user's to avoid.
+    Read latency 3 cycles (bank, register, rotator: a block memory is too slow for both in one cycle); the data hold until
+    the next read arrives. A write takes effect for reads issued 2 cycles later. One read and one write a cycle; reads and
+    writes of one word within 2 cycles of each other are the user's to avoid.
 
     Members
     -------
@@ -27,7 +27,7 @@ class TransposableMemory(wiring.Component):
     w_en, w_tile, w_index, w_data : In. Write column ``w_index`` of the tile.
     """
 
-    READ_LATENCY = 2
+    READ_LATENCY = 3
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -49,9 +49,6 @@ class TransposableMemory(wiring.Component):
         w_en, w_tile, w_index = Signal(), Signal.like(self.w_tile), Signal.like(self.w_index)
         w_lanes = rotate_lanes(m, [self.w_data[k] for k in range(lanes)], (-self.w_index)[:low], self.w_en, "write")
         m.d.sync += [w_en.eq(self.w_en), w_tile.eq(self.w_tile), w_index.eq(self.w_index)]
-        r_index = Signal.like(self.r_index)
-        with m.If(self.r_en):
-            m.d.sync += r_index.eq(self.r_index)
         for bank, ram in enumerate(banks):
             r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
             m.d.comb += [
@@ -62,9 +59,17 @@ class TransposableMemory(wiring.Component):
             ]
             with m.If(self.w_en):
                 m.d.sync += ram.w_data.eq(w_lanes[bank])
-        arrived = Signal()
-        m.d.sync += arrived.eq(self.r_en)
-        r_lanes = rotate_lanes(m, [ram.r_data for ram in banks], r_index, arrived, "read")
+
+        # Read: bank, register, rotator.
+        fetched, arrived = Signal(), Signal()
+        indices = [self.r_index] + [Signal.like(self.r_index, name=f"r_index_{n}") for n in (1, 2)]
+        words = [Signal.like(ram.r_data, name=f"word_{bank}") for bank, ram in enumerate(banks)]
+        r_lanes = rotate_lanes(m, words, indices[2], arrived, "read")
+        m.d.sync += [fetched.eq(self.r_en), arrived.eq(fetched)]
+        with m.If(self.r_en):
+            m.d.sync += indices[1].eq(indices[0])
+        with m.If(fetched):
+            m.d.sync += [indices[2].eq(indices[1]), *(word.eq(ram.r_data) for word, ram in zip(words, banks))]
         with m.If(arrived):
             m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
         return m

@@ -20,7 +20,7 @@ _LOW = 7
 
 
 class Exponential(wiring.Component):
-    """value = round(2**17 exp(-distance / 1024)) to within 2 units. Latency 2 cycles, one a cycle.
+    """value = round(2**17 exp(-distance / 1024)) to within 2 units. Latency 3 cycles, one a cycle.
 
     Members
     -------
@@ -28,7 +28,7 @@ class Exponential(wiring.Component):
     value : Out(18), UQ1.17.
     """
 
-    LATENCY = 2
+    LATENCY = 3
 
     def __init__(self):
         super().__init__({"distance": In(DISTANCE_BITS), "value": Out(VALUE_BITS)})
@@ -40,8 +40,8 @@ class Exponential(wiring.Component):
         low = Memory(shape=VALUE_BITS, depth=size, init=[round(ONE * exp(-n / 1024)) for n in range(size)])
         m.submodules.high, m.submodules.low = high, low
         high_port, low_port = high.read_port(), low.read_port()
-        product = Signal(2 * VALUE_BITS)
+        factors, product = [Signal(VALUE_BITS, name=name) for name in ("high_factor", "low_factor")], Signal(2 * VALUE_BITS)
         m.d.comb += [high_port.addr.eq(self.distance[_LOW:]), low_port.addr.eq(self.distance[:_LOW]),
                      self.value.eq(round_shift(product, VALUE_BITS - 1))]
-        m.d.sync += product.eq(high_port.data * low_port.data)
+        m.d.sync += [factors[0].eq(high_port.data), factors[1].eq(low_port.data), product.eq(factors[0] * factors[1])]
         return m

@@ -15,16 +15,24 @@ from .exponential import DISTANCE_BITS, VALUE_BITS, Exponential
 
 __all__ = ["SoftmaxReadout"]
 
-_DIVIDE_WAIT = 4 + Reciprocal.LATENCY
-"""The last exponential reaches the sum 4 cycles after its read, the quotient follows."""
+_SUM_LATENCY = 2 + Exponential.LATENCY
+"""Read of a logit to its exponential: memory, distance, exponential."""
 
-_ERROR_WAIT = 3
-"""The last error is written 3 cycles after its read."""
+_DIVIDE_WAIT = _SUM_LATENCY + Reciprocal.LATENCY
+"""The quotient follows the last exponential."""
+
+_ERROR_LATENCY = 4
+"""Read of an exponential to its error: memory, product, rounding, shift."""
+
+
+class _SampleLayout(data.StructLayout):
+    def __init__(self, slot_bits: int):
+        super().__init__({"slot": slot_bits, "train": 1, "label": 16, "sequence": 32, "count": 16})
 
 
 class SoftmaxReadout(wiring.Component):
     """Collects a sample's logits, computes eps = [k = label] - softmax, hands training samples to the backward engine
-    and sends the result packet. Readout cycles of a training sample with K outputs: 2 K + 31.
+    and sends the result packet. Readout cycles of a training sample with K outputs: 2 K + READOUT_FIXED.
 
     Members
     -------
@@ -35,7 +43,6 @@ class SoftmaxReadout(wiring.Component):
     error_en, error_addr, error_data : read port of the output errors, address {slot, k} (latency 1).
     o_result : Out(stream ResultLayout).
     working : Out(1). Computing errors.
-    pending : Out(1). A training sample is here and not yet handed over.
     """
 
     def __init__(self, config: CoreConfig):
@@ -46,7 +53,7 @@ class SoftmaxReadout(wiring.Component):
             "ready": Out(1), "spike": In(SpikeLayout(config)), "spike_output": In(1),
             "backward_ready": In(1), "backward_start": Out(1), "backward_slot": Out(slot),
             "error_en": In(1), "error_addr": In(output + slot), "error_data": Out(shape_of(config.error)),
-            "o_result": Out(stream.Signature(ResultLayout())), "working": Out(1), "pending": Out(1),
+            "o_result": Out(stream.Signature(ResultLayout())), "working": Out(1),
         })
 
     def elaborate(self, platform):
@@ -61,85 +68,91 @@ class SoftmaxReadout(wiring.Component):
         m.submodules.reciprocal = EnableInserter(self.working)(reciprocal)
         m.d.comb += [errors.r_en.eq(self.error_en), errors.r_addr.eq(self.error_addr), self.error_data.eq(errors.r_data)]
 
-        sample = Signal(data.StructLayout({"slot": len(self.slot), "train": 1, "label": 16, "sequence": 32, "count": 16}))
-        best, prediction, total = Signal(shape_of(c.logit)), Signal(16), Signal(VALUE_BITS + output)
-        index, first, wait = Signal(16), Signal(), Signal(range(_DIVIDE_WAIT + 1))
-        m.d.comb += [self.backward_slot.eq(sample.slot), reciprocal.value.eq(total)]
+        sample, index = Signal(_SampleLayout(len(self.slot))), Signal(16)
+        reading, fetching, dividing = Signal(), Signal(), Signal()
+        m.d.comb += [self.backward_slot.eq(sample.slot), logits.r_addr.eq(index), logits.r_en.eq(reading | fetching)]
+        best, prediction = self._collect(m, logits)
+        total = self._exponentials(m, logits, values, exponential, best, reading, index)
+        m.d.comb += reciprocal.value.eq(total)
+        self._errors(m, values, errors, reciprocal, sample, dividing, index)
+        self._control(m, logits, sample, prediction, total, index, reading, fetching, dividing)
+        return m
 
-        # Collect: logits and their first maximum.
+    def _collect(self, m, logits):
+        """Stores the logits; returns their first maximum and its index."""
+        best, prediction, first = Signal(shape_of(self._config.logit)), Signal(16), Signal()
         item = self.spike.item & self.spike_output
         m.d.comb += [logits.w_en.eq(item), logits.w_addr.eq(self.spike.index), logits.w_data.eq(self.spike.logit)]
         with m.If(item & (first | (self.spike.logit > best))):
             m.d.sync += [best.eq(self.spike.logit), prediction.eq(self.spike.index), first.eq(0)]
+        with m.If(self.ready):
+            m.d.sync += first.eq(1)
+        return best, prediction
 
-        # Exponentials: logit read, distance, two table stages; the sum on the way.
-        reading, fetching, dividing = Signal(), Signal(), Signal()
-        distance, gap = Signal(DISTANCE_BITS), Signal(len(best) + 1)
-        value_valid = delay(m, reading, 2 + Exponential.LATENCY, "value_valid")
-        value_index = delay(m, index, 2 + Exponential.LATENCY, "value_index")
+    def _exponentials(self, m, logits, values, exponential, best, reading, index):
+        """exp(logit - maximum) of each output into ``values``; returns their sum."""
+        distance, gap, total = Signal(DISTANCE_BITS), Signal(len(best) + 1), Signal(VALUE_BITS + bits_for(self._config.max_outputs))
+        valid, late = delay(m, reading, _SUM_LATENCY, "value_valid"), delay(m, index, _SUM_LATENCY, "value_index")
         m.d.comb += [gap.eq(best - logits.r_data), exponential.distance.eq(distance),
-                     values.w_en.eq(value_valid), values.w_addr.eq(value_index), values.w_data.eq(exponential.value)]
+                     values.w_en.eq(valid), values.w_addr.eq(late), values.w_data.eq(exponential.value)]
         m.d.sync += distance.eq(Mux(gap >> DISTANCE_BITS, (1 << DISTANCE_BITS) - 1, gap))
-        with m.If(value_valid):
+        with m.If(valid):
             m.d.sync += total.eq(total + exponential.value)
+        with m.If(self.ready):
+            m.d.sync += total.eq(0)
+        return total
 
-        # Errors: value read, product, normalised probability.
-        product, probability = Signal(2 * VALUE_BITS), Signal(c.error.fraction + 1)
-        base = 17 - c.error.fraction
-        half = Signal(2 * VALUE_BITS)
-        error_index = delay(m, index, 3, "error_index")
+    def _errors(self, m, values, errors, reciprocal, sample, dividing, index):
+        """[k = label] - exp(k) / sum, rounded, into ``errors``."""
+        fraction = self._config.error.fraction
+        base = 17 - fraction
+        product, rounded, half = (Signal(2 * VALUE_BITS, name=name) for name in ("product", "rounded", "half"))
+        places, probability = Signal(range(base + (1 << len(reciprocal.length_late)))), Signal(fraction + 1)
+        late = delay(m, index, _ERROR_LATENCY, "error_index")
         m.d.comb += [
-            values.r_addr.eq(index), values.r_en.eq(dividing), half.eq((1 << (base - 1)) << reciprocal.length_late),
-            errors.w_en.eq(delay(m, dividing, 3, "error_valid")), errors.w_addr.eq(Cat(error_index[:output], sample.slot)),
-            errors.w_data.eq(Mux(error_index == sample.label, 1 << c.error.fraction, 0) - probability),
+            values.r_addr.eq(index), values.r_en.eq(dividing),
+            errors.w_en.eq(delay(m, dividing, _ERROR_LATENCY, "error_valid")),
+            errors.w_addr.eq(Cat(late[:bits_for(self._config.max_outputs)], sample.slot)),
+            errors.w_data.eq(Mux(late == sample.label, 1 << fraction, 0) - probability),
         ]
-        m.d.sync += [product.eq(values.r_data * reciprocal.quotient),
-                     probability.eq((product + half) >> (reciprocal.length_late + base))]
+        m.d.sync += [  # the quotient and its length stand still by now
+            half.eq((1 << (base - 1)) << reciprocal.length_late), places.eq(reciprocal.length_late + base),
+            product.eq(values.r_data * reciprocal.quotient), rounded.eq(product + half), probability.eq(rounded >> places),
+        ]
 
+    def _control(self, m, logits, sample, prediction, total, index, reading, fetching, dividing):
+        """Collect, exponentials, division, errors, hand-over, result."""
+        wait = Signal(range(_DIVIDE_WAIT + 1))
         result = self.o_result.payload
-        m.d.comb += [
-            self.ready.eq(0), self.pending.eq(sample.train),
-            logits.r_addr.eq(index), logits.r_en.eq(reading | fetching),
-        ]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [self.ready.eq(1), self.pending.eq(0)]
+                m.d.comb += self.ready.eq(1)
                 with m.If(self.start):
                     m.d.sync += [sample.slot.eq(self.slot), sample.train.eq(self.train), sample.label.eq(self.label),
-                                 sample.sequence.eq(self.sequence), sample.count.eq(self.count), first.eq(1),
-                                 total.eq(0), index.eq(0)]
+                                 sample.sequence.eq(self.sequence), sample.count.eq(self.count)]
                     m.next = "COLLECT"
             with m.State("COLLECT"):
-                with m.If(item & self.spike.layer_last):
-                    m.d.sync += index.eq(0)
+                m.d.sync += index.eq(0)
+                with m.If(self.spike.item & self.spike_output & self.spike.layer_last):
                     m.next = "EXPONENTIAL"
                     with m.If(~sample.train):
                         m.next = "HEADER"
-            with m.State("EXPONENTIAL"):
-                m.d.comb += [self.working.eq(1), reading.eq(index != sample.count)]
-                m.d.sync += index.eq(index + 1)
-                with m.If(~reading):
-                    m.d.sync += [index.eq(0), wait.eq(_DIVIDE_WAIT)]
-                    m.next = "DIVIDE"
-            with m.State("DIVIDE"):
-                m.d.comb += self.working.eq(1)
-                m.d.sync += wait.eq(wait - 1)
-                with m.If(wait == 0):
-                    m.next = "ERRORS"
-            with m.State("ERRORS"):
-                m.d.comb += [self.working.eq(1), dividing.eq(index != sample.count)]
-                m.d.sync += [index.eq(index + 1), wait.eq(_ERROR_WAIT)]
-                with m.If(~dividing):
-                    m.next = "SETTLE"
-            with m.State("SETTLE"):
-                m.d.comb += self.working.eq(1)
-                m.d.sync += wait.eq(wait - 1)
-                with m.If(wait == 0):
-                    m.next = "HANDOVER"
+            for state, moving, pause, following in (("EXPONENTIAL", reading, _DIVIDE_WAIT, "DIVIDE"),
+                                                    ("ERRORS", dividing, _ERROR_LATENCY, "SETTLE")):
+                with m.State(state):
+                    m.d.comb += [self.working.eq(1), moving.eq(index != sample.count)]
+                    m.d.sync += [index.eq(index + 1), wait.eq(pause)]
+                    with m.If(~moving):
+                        m.next = following
+            for state, following in (("DIVIDE", "ERRORS"), ("SETTLE", "HANDOVER")):
+                with m.State(state):
+                    m.d.comb += self.working.eq(1)
+                    m.d.sync += [index.eq(0), wait.eq(wait - 1)]
+                    with m.If(wait == 0):
+                        m.next = following
             with m.State("HANDOVER"):
                 with m.If(self.backward_ready):
                     m.d.comb += self.backward_start.eq(1)
-                    m.d.sync += [sample.train.eq(0), index.eq(0)]
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += self.o_result.valid.eq(1)
@@ -165,4 +178,3 @@ class SoftmaxReadout(wiring.Component):
                     m.next = "FETCH"
                     with m.If(result.last):
                         m.next = "IDLE"
-        return m

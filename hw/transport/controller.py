@@ -1,7 +1,7 @@
 """Transport controller: copies forward weights into the feedback memory every Phi updates. Golden models:
 model/exact/transport.py, model/timing.py. Source: Frozen Backpropagation, section 3."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,7 +24,8 @@ class TransportController(wiring.Component):
     update_done : In(1). An update was made: advance, and transport when due. Not while ``busy``.
     due : Out(1). Combinational with ``update_done``: it starts a transport.
     position : Out(32). Updates since the last transport.
-    w_en, w_tile, w_index, w_data : column read port of the weight memory (latency 2).
+    w_en, w_tile, w_index, w_data : column read port of the weight memory (latency
+        TransposableMemory.READ_LATENCY).
     feedback_en, feedback_addr, feedback_data : write port of the feedback memory.
     moved : Out. Weights written in this cycle.
     busy : Out(1).
@@ -54,14 +55,17 @@ class TransportController(wiring.Component):
 
         address = Signal.like(self.feedback_addr)
         offset = feedback_offset(c, self.network)
-        late = delay(m, walker.valid, latency, "valid")
+        reading = [walker.valid]
+        for cycle in range(latency):
+            reading.append(delay(m, reading[-1], 1, f"reading_{cycle}"))
+        late = reading[-1]
         m.d.comb += [
             walker.network.eq(self.network), walker.start.eq(self.due), walker.first_layer.eq(1),
             self.w_en.eq(walker.valid), self.w_tile.eq(walker.word.tile), self.w_index.eq(walker.word.column),
             address.eq(walker.word.address - offset),
             self.feedback_en.eq(late), self.feedback_addr.eq(delay(m, address, latency, "address")),
             self.moved.eq(Mux(late, delay(m, walker.lanes, latency, "lanes"), 0)),
-            self.busy.eq(walker.busy | delay(m, walker.valid, 1, "draining") | late),
+            self.busy.eq(walker.busy | Cat(reading).any()),
         ]
         m.d.comb += [self.feedback_data[k].eq(self.w_data[k]) for k in range(c.lanes)]
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Optimizer, bits_for
 from ..arithmetic.delay import delay
+from ..backward.gradient_memory import GradientMemory
 from ..backward.lanes import GradientWordLayout, contribution_shape
 from ..control.column_walker import ColumnWalker
 from ..layouts import NetworkLayout, SettingsLayout, shape_of
@@ -25,8 +26,9 @@ class UpdateEngine(wiring.Component):
     network, settings : In. Stable while busy.
     forget : In(1). Forget which columns moved; busy meanwhile.
     start : In(1). Update (gradient memory only).
-    add_en, add_word, contribution : In. The backward engine's words, contributions two cycles later.
-    gradient_en, gradient_addr, gradient_data : read port of the gradient memory (latency 1).
+    add_en, add_word, contribution : In. The backward engine's words, contributions UpdateUnit.OPERAND_LATENCY cycles later.
+    gradient_en, gradient_addr, gradient_data : read port of the gradient memory (latency
+        GradientMemory.READ_LATENCY).
     kept_en, kept_addr, kept : Out. Write port of the gradient memory.
     w_*, write_* : read and write ports of the weight memory, columns, as in UpdateUnit.
     random_load, random_in, random_state : generators' states.
@@ -75,16 +77,17 @@ class UpdateEngine(wiring.Component):
 
         m.submodules.walker = walker = ColumnWalker(c)
         m.submodules.touched = touched = TouchedColumns(c)
-        sparse = Signal()
+        sparse, behind = Signal(), UpdateUnit.OPERAND_LATENCY - GradientMemory.READ_LATENCY
         m.d.comb += [
             walker.network.eq(self.network), walker.start.eq(self.start), walker.first_layer.eq(0),
             touched.clear.eq(self.forget), touched.mark_en.eq(self.add_en), touched.mark.eq(self.add_word.neuron),
-            touched.drop_en.eq(walker.valid), touched.drop.eq(walker.word.neuron), touched.peek.eq(walker.peek),
-            sparse.eq((self.settings.decay[walker.word.layer] == 0) if c.optimizer is Optimizer.SGD else 0),
+            touched.drop_en.eq(walker.valid), touched.drop.eq(walker.word.neuron),
+            touched.peek_en.eq(walker.peek_en), touched.peek.eq(walker.peek),
+            sparse.eq((self.settings.decay[walker.skip_layer] == 0) if c.optimizer is Optimizer.SGD else 0),
             walker.skip.eq(sparse & ~touched.marked),
             unit.word_en.eq(walker.valid), unit.word.eq(walker.word),
-            self.gradient_en.eq(delay(m, walker.valid, 1, "gradient_en")),
-            self.gradient_addr.eq(delay(m, walker.word.address, 1, "gradient_addr")),
+            self.gradient_en.eq(delay(m, walker.valid, behind, "gradient_en")),
+            self.gradient_addr.eq(delay(m, walker.word.address, behind, "gradient_addr")),
             self.busy.eq(walker.busy | unit.busy | touched.busy), self.forgetting.eq(touched.busy),
         ]
         return m

@@ -19,6 +19,8 @@ def step_shape(config: CoreConfig):
 
 
 class _Rule(wiring.Component):
+    LATENCY = 2
+
     def __init__(self, config: CoreConfig):
         self._config = config
         weight, gradient, lanes = shape_of(config.weight), shape_of(config.gradient), config.lanes
@@ -30,51 +32,54 @@ class _Rule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        step = step_shape(self._config)
+        late = Signal()
+        m.d.sync += late.eq(self.enable)
         for k in range(self._config.lanes):
-            pull, shrink = Signal(step, name=f"pull_{k}"), Signal(step, name=f"shrink_{k}")
+            shrink = Signal(signed(self._config.weight.bits + 17), name=f"shrink_{k}")
             with m.If(self.enable):
-                m.d.comb += [pull.eq(self._pull(self.gradient[k])), shrink.eq(self.weight[k] * self.decay)]
+                m.d.sync += shrink.eq(self.weight[k] * self.decay)
+            pull = self._pull(m, self.gradient[k], late, k)
+            with m.If(late):
                 m.d.sync += self.step[k].eq(pull + shrink)
-            m.d.comb += self.kept[k].eq(self._keep(m, self.gradient[k], k))
         return m
 
 
 class SgdRule(_Rule):
-    """Plain gradient step: step = G m + W d, nothing kept. Latency 1 cycle, P weights a cycle.
+    """Plain gradient step: step = G m + W d, nothing kept. Latency 2 cycles, P weights a cycle.
 
     Members
     -------
     enable : In(1). Operands are present; the outputs hold otherwise.
     weight, gradient : In, arrays of P.
     mantissa, decay : In. m and d of the layer.
-    step : Out, P numerators, one cycle later.
-    kept : Out, P values to write back into the gradient memory, one cycle later.
+    step : Out, P numerators, LATENCY cycles later.
+    kept : Out, P values to write back into the gradient memory, LATENCY cycles later.
     """
 
-    def _pull(self, gradient):
-        return gradient * self.mantissa
-
-    def _keep(self, m, gradient, lane):
-        return 0
+    def _pull(self, m, gradient, late, lane):
+        pull = Signal(signed(self._config.gradient.bits + 9), name=f"pull_{lane}")
+        with m.If(self.enable):
+            m.d.sync += pull.eq(gradient * self.mantissa)
+        return pull
 
 
 class SignMomentumRule(_Rule):
     """Lion with equal interpolation: the gradient memory holds M = beta M + sum g; step = (sign(M) m << 16) + W d;
-    beta M is kept, beta = 230 / 256, rounded towards zero. Latency 1 cycle, P weights a cycle. Members as SgdRule."""
+    beta M is kept, beta = 230 / 256, rounded towards zero. Latency 2 cycles, P weights a cycle. Members as SgdRule."""
 
-    def _pull(self, gradient):
-        return Mux(gradient == 0, 0, Mux(gradient[-1], -self.mantissa, self.mantissa)) << 16
-
-    def _keep(self, m, gradient, lane):
+    def _pull(self, m, gradient, late, lane):
         q = self._config.gradient
-        negative, size = Signal(name=f"negative_{lane}"), Signal(q.bits + 8, name=f"size_{lane}")
-        magnitude = Signal(q.bits, name=f"magnitude_{lane}")
+        # A cycle each for the magnitude, its product, and (combinational, at the output) the sign.
+        negative, magnitude = Signal(2, name=f"negative_{lane}"), Signal(q.bits, name=f"magnitude_{lane}")
+        pull, size = Signal(signed(9), name=f"pull_{lane}"), Signal(q.bits + 8, name=f"size_{lane}")
         with m.If(self.enable):
-            m.d.comb += magnitude.eq(Mux(gradient[-1], -gradient, gradient))
-            m.d.sync += [negative.eq(gradient[-1]), size.eq(magnitude * MOMENTUM_FACTOR)]
+            m.d.sync += [negative[0].eq(gradient[-1]), magnitude.eq(Mux(gradient[-1], -gradient, gradient)),
+                         pull.eq(Mux(gradient == 0, 0, Mux(gradient[-1], -self.mantissa, self.mantissa)))]
+        with m.If(late):
+            m.d.sync += [negative[1].eq(negative[0]), size.eq(magnitude * MOMENTUM_FACTOR)]
         shrunk = size >> 8
-        return Mux(negative, -shrunk, shrunk)
+        m.d.comb += self.kept[lane].eq(Mux(negative[1], -shrunk, shrunk))
+        return pull << 16
 
 
 def optimizer_rule(config: CoreConfig) -> _Rule:

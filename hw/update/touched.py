@@ -18,7 +18,7 @@ class TouchedColumns(wiring.Component):
     clear : In(1). Forget all; takes ``busy`` as many cycles as there are neurons.
     mark_en, mark : In. Set a flag.
     drop_en, drop : In. Clear a flag; not in a cycle of ``mark_en``.
-    peek : In; marked : Out, its flag one cycle later.
+    peek_en, peek : In; marked : Out, its flag from the next cycle on.
     busy : Out(1).
     """
 
@@ -26,7 +26,7 @@ class TouchedColumns(wiring.Component):
         self._config = config
         neuron = bits_for(config.neuron_blocks) + bits_for(config.lanes)
         super().__init__({"clear": In(1), "mark_en": In(1), "mark": In(neuron), "drop_en": In(1), "drop": In(neuron),
-                          "peek": In(neuron), "marked": Out(1), "busy": Out(1)})
+                          "peek_en": In(1), "peek": In(neuron), "marked": Out(1), "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -36,7 +36,7 @@ class TouchedColumns(wiring.Component):
             m.d.sync += [self.busy.eq(1), sweep.eq(0)]
         with m.Elif(self.busy):
             m.d.sync += [sweep.eq(sweep + 1), self.busy.eq(~sweep.all())]
-        m.d.comb += [flags.r_en.eq(1), flags.r_addr.eq(self.peek), self.marked.eq(flags.r_data),
+        m.d.comb += [flags.r_en.eq(self.peek_en), flags.r_addr.eq(self.peek), self.marked.eq(flags.r_data),
                      flags.w_en.eq(self.busy | self.mark_en | self.drop_en), flags.w_data.eq(self.mark_en & ~self.busy),
                      flags.w_addr.eq(sweep)]
         with m.If(~self.busy):

@@ -1,6 +1,6 @@
 """Weight update: W' = sat(W - stochastic_round(step / 2**(16 + s))). Golden model: model/exact/update.py."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,25 +11,30 @@ from ..arithmetic.random_lanes import RandomLanes
 from ..arithmetic.rounding import overflows, saturate
 from ..backward.lanes import GradientWordLayout
 from ..layouts import SettingsLayout, shape_of
-from .optimizers import optimizer_rule, step_shape
+from ..memory.transposable import TransposableMemory
+from .optimizers import SignMomentumRule, optimizer_rule, step_shape
 
 __all__ = ["UpdateUnit"]
 
 
 class UpdateUnit(wiring.Component):
-    """Updates a word (column block) a cycle; a weight is written 6 cycles after its word, takes effect 2 cycles later.
+    """Updates a word (column block) a cycle; a weight is written WRITE_LATENCY cycles after its word, takes effect 2 cycles later.
 
     Members
     -------
     settings : In. Learning rates and decays.
-    word_en, word : In. Word to update; ``gradient`` : In, its gradients two cycles later.
-    w_en, w_tile, w_index, w_data : column read port of the weight memory (latency 2).
+    word_en, word : In. Word to update; ``gradient`` : In, its gradients OPERAND_LATENCY cycles later.
+    w_en, w_tile, w_index, w_data : column read port of the weight memory (latency OPERAND_LATENCY).
     write_en, write_tile, write_index, write_data : column write port of the weight memory.
-    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update, 4 cycles after the word.
+    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update, KEPT_LATENCY cycles after the word.
     random_load, random_in, random_state : load and see the generators' states.
     saturated : Out. How many weights of an earlier word saturated.
     busy : Out(1). Words in the pipeline.
     """
+
+    OPERAND_LATENCY = TransposableMemory.READ_LATENCY
+    KEPT_LATENCY = OPERAND_LATENCY + SignMomentumRule.LATENCY + 1
+    WRITE_LATENCY = KEPT_LATENCY + 2
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -51,43 +56,45 @@ class UpdateUnit(wiring.Component):
         m.submodules.rule = rule = optimizer_rule(c)
         m.submodules.random = random = RandomLanes(c.lanes)
         valid, word = [self.word_en], [self.word]
-        for stage in range(1, 7):
+        for stage in range(1, self.WRITE_LATENCY + 1):
             valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
             word.append(delay(m, word[-1], 1, f"word_{stage}"))
+        here, stepped, kept = self.OPERAND_LATENCY, self.KEPT_LATENCY - 1, self.KEPT_LATENCY
 
-        # Stage 2: operands are here. Stage 3: numerators. Stage 4: what the gradient memory keeps.
+        # Operands are here, then numerators.
         rate = self.settings.rate
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
-            rule.enable.eq(valid[2]),
-            rule.mantissa.eq(rate[word[2].layer].mantissa), rule.decay.eq(self.settings.decay[word[2].layer]),
-            self.kept_en.eq(valid[4]), self.kept_addr.eq(word[4].address),
+            rule.enable.eq(valid[here]),
+            rule.mantissa.eq(rate[word[here].layer].mantissa), rule.decay.eq(self.settings.decay[word[here].layer]),
+            self.kept_en.eq(valid[kept]), self.kept_addr.eq(word[kept].address),
         ]
 
-        # Stage 4: shifted steps. Stage 5: rounded, subtracted; the generators step. Stage 6: saturated.
+        # Shifted steps, and what the gradient memory keeps. Rounded and subtracted; the generators step. Saturated.
         over = Signal(c.lanes)
-        m.d.comb += random.step.eq(valid[4])
+        m.d.comb += random.step.eq(valid[kept])
         for k in range(c.lanes):
-            weight_3, weight_4 = (Signal.like(self.w_data[k], name=f"weight_{k}_{n}") for n in (3, 4))
+            weights = [self.w_data[k]]
+            for stage in range(here, kept):
+                weights.append(Signal.like(self.w_data[k], name=f"weight_{k}_{stage + 1}"))
+                with m.If(valid[stage]):
+                    m.d.sync += weights[-1].eq(weights[-2])
             shifted = Signal(step_shape(c), name=f"shifted_{k}")
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
             m.d.comb += [
                 rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]),
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
-            with m.If(valid[2]):
-                m.d.sync += weight_3.eq(self.w_data[k])
-            with m.If(valid[3]):
-                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[3].layer].shift), weight_4.eq(weight_3),
-                             self.kept[k].eq(rule.kept[k])]
-            with m.If(valid[4]):
-                m.d.sync += moved.eq(weight_4 - ((shifted + random.value[k]) >> ROUNDING_BITS))
-            with m.If(valid[5]):
+            with m.If(valid[stepped]):
+                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[stepped].layer].shift), self.kept[k].eq(rule.kept[k])]
+            with m.If(valid[kept]):
+                m.d.sync += moved.eq(weights[-1] - ((shifted + random.value[k]) >> ROUNDING_BITS))
+            with m.If(valid[kept + 1]):
                 m.d.sync += [self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(overflows(moved, c.weight))]
         m.d.comb += [
-            self.write_en.eq(valid[6]), self.write_tile.eq(word[6].tile), self.write_index.eq(word[6].column),
+            self.write_en.eq(valid[-1]), self.write_tile.eq(word[-1].tile), self.write_index.eq(word[-1].column),
             random.load.eq(self.random_load),
         ]
-        m.d.sync += [self.saturated.eq(Mux(valid[6], sum(over[k] for k in range(c.lanes)), 0)),
-                     self.busy.eq(valid[0] | valid[1] | valid[2] | valid[3] | valid[4] | valid[5] | valid[6])]
+        m.d.sync += [self.saturated.eq(Mux(valid[-1], sum(over[k] for k in range(c.lanes)), 0)),
+                     self.busy.eq(Cat(valid).any())]
         return m

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from coldspike.hw.backward.engine import BackwardEngine
+from coldspike.hw.backward.lanes import BackwardLanes
 from coldspike.hw.layouts import SLOTS
 from coldspike.spec.config import CoreConfig, bits_for
 from coldspike.spec.network import layout
@@ -135,5 +136,5 @@ def test_samples(layers, lanes):
               **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
     names = ("address", "tile", "column", "layer", "neuron")
     seen = [(*(int(getattr(t["word"], name)) for name in names), [late[f"lane_{k}"] for k in range(lanes)])
-            for t, late in zip(trace, trace[2:]) if t["en"]]
+            for t, late in zip(trace, trace[BackwardLanes.CONTRIBUTION_LATENCY:]) if t["en"]]
     assert seen == expected

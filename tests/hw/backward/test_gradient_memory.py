@@ -9,7 +9,7 @@ from coldspike.spec.config import CoreConfig
 
 from ..cycles import play
 
-WRITTEN = 4
+WRITTEN = 5
 """Cycles from an address to its sum in the memory."""
 
 
@@ -21,30 +21,30 @@ def test_accumulation_saturation_and_ports(gradient_bits, lanes):
     q = config.gradient
     reach = (1 << 15) - 1  # contribution: 10 + 4 + 2 bits
     words = [[0] * lanes for _ in range(6)]
-    cycles, counts, reads, extremes = [], {}, {}, set()
+    cycles, changes, counts, reads, extremes = [], {}, {}, {}, set()
+    late = GradientMemory.READ_LATENCY
     for _ in range(40):
         for address in rng.sample(range(6), rng.randint(1, 6)):  # words in flight differ
             change = [rng.choice((-reach - 1, reach, rng.randint(-200, 200), rng.randint(-40, 40))) for _ in range(lanes)]
             n = len(cycles)
-            cycles.append({"add_en": 1, "add_addr": address, "contribution": cycles[-1].pop("next") if n else [0] * lanes})
-            cycles[-1]["next"] = change
+            cycles.append({"add_en": 1, "add_addr": address})
+            changes[n + late] = change
             totals = [word + part for word, part in zip(words[address], change, strict=True)]
             words[address] = [q.clamp(total) for total in totals]
             extremes |= {word for word in words[address] if word in (q.min, q.max)}
             counts[n + WRITTEN] = sum(q.clamp(total) != total for total in totals)
-        cycles.append({"contribution": cycles[-1].pop("next")})
-        cycles += [{"contribution": [reach] * lanes} for _ in range(WRITTEN - 2)]  # no address: no accumulation
+        cycles += [{} for _ in range(WRITTEN - 1)]  # no address: no accumulation
         # The first cycle in which the last sum is readable; a write of the host or of the update beside the read.
         address = rng.choice((address, rng.randrange(6)))
-        reads[len(cycles) + 1] = list(words[address])
+        reads[len(cycles) + late] = list(words[address])
         value = [rng.choice((q.min, q.max, rng.randint(q.min, q.max), 0)) for _ in range(lanes)]
-        cycles.append({"r_en": 1, "r_addr": address, "w_en": 1, "w_addr": (address + 1) % 6, "w_data": value,
-                       "next": [reach] * lanes})
+        cycles.append({"r_en": 1, "r_addr": address, "w_en": 1, "w_addr": (address + 1) % 6, "w_data": value})
         words[(address + 1) % 6] = value
-    cycles[-1].pop("next")
     for address in range(6):
-        reads[len(cycles) + 1] = words[address]
+        reads[len(cycles) + late] = words[address]
         cycles.append({"r_en": 1, "r_addr": address})
+    for n, inputs in enumerate(cycles):
+        inputs["contribution"] = changes.get(n, [reach] * lanes)
     trace = play(GradientMemory(config), cycles, ["saturated", "r_data"], rest=WRITTEN)
     assert [t["saturated"] for t in trace] == [counts.get(n, 0) for n in range(len(trace))]
     for n, expected in reads.items():

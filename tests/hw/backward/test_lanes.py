@@ -92,7 +92,7 @@ def run(layers, lanes, work, idle=0.0, seed=0):
         watch(traces, en=dut.word_en, word=dut.word, taken=dut.i_jobs.valid & dut.i_jobs.ready, idle=dut.idle,
               **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
     seen = [(tuple(int(getattr(t["word"], name)) for name in WORD), [late[f"lane_{k}"] for k in range(lanes)])
-            for t, late in zip(traces, traces[2:]) if t["en"]]
+            for t, late in zip(traces, traces[BackwardLanes.CONTRIBUTION_LATENCY:]) if t["en"]]
     assert seen == expected
     return traces
 
@@ -118,4 +118,4 @@ def test_cycles_and_sums_of_successive_jobs(n_in):
     words = [n for n, t in enumerate(trace) if t["en"]][:9 * blocks]
     assert words == list(range(taken[0] + 2, taken[0] + 2 + 9 * blocks))  # without a gap
     idle = next(n for n in range(words[-1], len(trace)) if trace[n]["idle"])
-    assert idle == words[-1] + 3  # four stages behind the walk's last cycle
+    assert idle == words[-1] + 4  # five stages behind the walk's last cycle

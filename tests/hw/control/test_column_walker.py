@@ -7,6 +7,7 @@ import pytest
 from coldspike.hw.control.column_walker import ColumnWalker
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import layout
+from coldspike.spec.pipeline import WALK_START
 
 from ..networks import network_of
 from ..support import simulate, watch
@@ -33,13 +34,13 @@ def walk(config, layers, first_layer, skipped):
 def run(config, layers, walks):
     """Checks each walk (first layer, set of skipped neurons) in turn."""
     dut = ColumnWalker(config)
-    skipped, trace, noise = set(), [], random.Random(0)
+    skipped, trace = set(), []
 
     async def answer(ctx):  # a memory of flags
         while True:
-            _, _, neuron, valid, present = await ctx.tick().sample(dut.peek, dut.valid, dut.word.neuron)
-            later_block = valid and neuron == present  # skip must not matter there
-            ctx.set(dut.skip, noise.randrange(2) if later_block else neuron in skipped)
+            _, _, asked, neuron, busy = await ctx.tick().sample(dut.peek_en, dut.peek, dut.busy)
+            if asked or not busy:
+                ctx.set(dut.skip, neuron in skipped)
 
     async def bench(ctx):
         ctx.set(dut.network, network_of(config, layers))
@@ -57,10 +58,11 @@ def run(config, layers, walks):
             await ctx.tick()
             expected = walk(config, layers, first_layer, skip)
             seen = trace[begin:]
-            assert [t["busy"] for t in seen] == [1] * (1 + len(expected)) + [0]
-            assert not seen[0]["valid"] and not seen[-1]["valid"]  # the first word 2 cycles after start
+            ahead = WALK_START if expected else 0
+            assert [t["busy"] for t in seen] == [1] * (ahead + len(expected)) + [0]
+            assert not any(t["valid"] for t in (*seen[:ahead], seen[-1]))
             words = [(*(int(getattr(t["word"], name)) for name in WORD), t["lanes"]) if t["valid"] else None
-                     for t in seen[1:-1]]
+                     for t in seen[ahead:-1]]
             assert words == expected
 
     simulate(dut, bench, background=[watch(trace, valid=dut.valid, word=dut.word, lanes=dut.lanes, busy=dut.busy), answer])

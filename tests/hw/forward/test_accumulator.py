@@ -5,6 +5,7 @@ import random
 import pytest
 
 from coldspike.hw.forward.accumulator import SynapseAccumulator
+from coldspike.hw.memory.transposable import TransposableMemory
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import layout
 from coldspike.spec.pipeline import ACCUMULATOR_DRAIN
@@ -49,7 +50,7 @@ def run_layer(layers, lanes, samples, gap=0, seed=0):
             results.append(sums)
 
     simulate(dut, events, background=[
-        read_port(dut.w_en, [dut.w_tile, dut.w_row], dut.w_data, row_of, latency=2),
+        read_port(dut.w_en, [dut.w_tile, dut.w_row], dut.w_data, row_of, latency=TransposableMemory.READ_LATENCY),
         watch(trace, valid=dut.i_events.valid, ready=dut.i_events.ready, event=dut.i_events.payload, done=dut.done,
               working=dut.working)])
     for sample, sums in zip(samples, results, strict=True):

@@ -6,6 +6,7 @@ import pytest
 
 from coldspike.hw.forward.engine import ForwardEngine
 from coldspike.hw.layouts import SLOTS
+from coldspike.hw.memory.transposable import TransposableMemory
 from coldspike.spec.config import CoreConfig, bits_for
 from coldspike.spec.network import Readout, layout
 from coldspike.spec.pipeline import SCAN_TO_SPIKE
@@ -83,7 +84,7 @@ def test_samples(layers, lanes, readout):
             ctx.set(dut.sum_en, 0)
 
     simulate(dut, bench, background=[
-        read_port(dut.w_en, [dut.w_tile, dut.w_row], dut.w_data, row_of, latency=2),
+        read_port(dut.w_en, [dut.w_tile, dut.w_row], dut.w_data, row_of, latency=TransposableMemory.READ_LATENCY),
         watch(trace, spike=dut.spike, layer=dut.spike_layer, output=dut.spike_output, scan=dut.scan_start,
               taken=dut.output_start, tape=dut.tape_en, address=dut.tape_address, data=dut.tape_data, event=dut.event,
               clips=dut.clips)])

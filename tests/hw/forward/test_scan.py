@@ -55,7 +55,7 @@ def test_layers(lanes, density):
         for block in range(blocks):
             memory[start, base + block] = padded[block * lanes:(block + 1) * lanes]
         cycles += [{"start": 1, "count": count, "blocks": blocks, "base": base, "output": output, "potential": potential}]
-        cycles += [{}] * (len(slots) + 3)
+        cycles += [{}] * (len(slots) + 4)
         expected.append((start, slots))
     current = {"start": 0}
 
@@ -70,9 +70,9 @@ def test_layers(lanes, density):
         pair[n] for n in (0, 1) for pair in memory[current["start"], address]])
     trace = play(dut, cycles, ["neuron", "busy"], background=[follow, port])
     for start, slots in expected:
-        first, end = start + 3, start + 3 + len(slots)
+        first, end = start + 4, start + 4 + len(slots)
         for slot, record in zip(slots, trace[first:end], strict=True):
             assert slot == {name: int(record["neuron"][name]) for name in FIELDS if name in slot}
-        assert [t["busy"] for t in trace[start:end + 1]] == [0] + [1] * (end - start - 1) + [0]
+        assert [t["busy"] for t in trace[start:end]] == [0] + [1] * (end - start - 2) + [0]
         for record in (*trace[start:first], trace[end]):
             assert not record["neuron"].item and not record["neuron"].block_last and not record["neuron"].layer_last

@@ -30,12 +30,12 @@ def test_rows_and_columns(lanes, tiles):
         else:
             inputs |= {"r_tile": rng.randrange(tiles), "r_index": rng.randrange(lanes), "r_column": 1}  # no read
         cycles.append(inputs)
-    trace = play(TransposableMemory(config), cycles, ["r_data"], rest=2)
+    trace = play(TransposableMemory(config), cycles, ["r_data"], rest=3)
 
-    assert TransposableMemory.READ_LATENCY == 2
+    assert TransposableMemory.READ_LATENCY == 3
     matrix = [[[0] * lanes for _ in range(lanes)] for _ in range(tiles)]  # tile, row, column
     shown, kinds = [0] * lanes, set()
-    for inputs, seen in zip(cycles, trace[2:], strict=True):
+    for inputs, seen in zip(cycles, trace[3:], strict=True):
         if inputs.get("r_en"):
             tile, n = matrix[inputs["r_tile"]], inputs["r_index"]
             shown = [tile[k][n] if inputs["r_column"] else tile[n][k] for k in range(lanes)]
@@ -52,5 +52,5 @@ def test_write_takes_effect_two_cycles_later(column):
     config = CoreConfig(lanes=4, weight_tiles=2)
     write = {"w_en": 1, "w_tile": 1, "w_index": 2, "w_data": [5, 6, 7, 8]}
     read = {"r_en": 1, "r_tile": 1, "r_index": 2, "r_column": column}
-    trace = play(TransposableMemory(config), [write, {}, read], ["r_data"], rest=3)
-    assert [t["r_data"] for t in trace[3:]] == [[0] * 4, [5, 6, 7, 8] if column else [0, 0, 7, 0], trace[4]["r_data"]]
+    trace = play(TransposableMemory(config), [write, {}, read], ["r_data"], rest=4)
+    assert [t["r_data"] for t in trace[4:]] == [[0] * 4, [5, 6, 7, 8] if column else [0, 0, 7, 0], trace[5]["r_data"]]

@@ -4,10 +4,11 @@ import random
 
 import pytest
 
+from coldspike.hw.memory.transposable import TransposableMemory
 from coldspike.hw.transport.controller import TransportController
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import layout
-from coldspike.spec.pipeline import TRANSPORT_DRAIN
+from coldspike.spec.pipeline import TRANSPORT_DRAIN, WALK_START
 
 from ..cycles import read_port, set_all
 from ..networks import network_of
@@ -59,10 +60,10 @@ def run(layers, lanes, intervals, build=None, updates=7):
                 assert writes == sorted(words.items())
                 assert sum(t["moved"] for t in part) == (count if due else 0)
                 assert all(t["en"] or not t["moved"] for t in part)
-                assert len(part) == (1 + len(words) + TRANSPORT_DRAIN * bool(words) if due else 0)
+                assert len(part) == (WALK_START + len(words) + TRANSPORT_DRAIN if words else 0)
 
     simulate(dut, bench, background=[
-        read_port(dut.w_en, [dut.w_tile, dut.w_index], dut.w_data, column_of, latency=2),
+        read_port(dut.w_en, [dut.w_tile, dut.w_index], dut.w_data, column_of, latency=TransposableMemory.READ_LATENCY),
         watch(trace, en=dut.feedback_en, address=dut.feedback_addr, moved=dut.moved,
               **{f"lane_{k}": lane for k, lane in enumerate(dut.feedback_data)})])
 

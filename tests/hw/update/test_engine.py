@@ -4,10 +4,12 @@ import random
 
 import pytest
 
+from coldspike.hw.backward.gradient_memory import GradientMemory
 from coldspike.hw.update.engine import UpdateEngine
+from coldspike.hw.update.unit import UpdateUnit
 from coldspike.spec.config import CoreConfig, Optimizer
 from coldspike.spec.network import layout
-from coldspike.spec.pipeline import UPDATE_DRAIN
+from coldspike.spec.pipeline import UPDATE_DRAIN, WALK_START
 
 from ..cycles import play, read_port, set_all
 from ..networks import network_of, settings_of
@@ -42,7 +44,7 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
         assert ctx.get(dut.busy) and not ctx.get(dut.forgetting)
         while ctx.get(dut.busy):
             await ctx.tick()
-        expected, cycles = [], 2  # start, and the cycle before the first word
+        expected, cycles = [], 1 + WALK_START  # the cycle of start
         for layer, neuron, words in columns():
             if neuron in touched or layer not in sparse_layers:
                 expected += words
@@ -87,7 +89,8 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
             await update(ctx, set() if forget else {2})
 
     simulate(dut, bench, background=[
-        read_port(dut.gradient_en, dut.gradient_addr, dut.gradient_data, lambda address: [gradient[address]] * LANES),
+        read_port(dut.gradient_en, dut.gradient_addr, dut.gradient_data, lambda address: [gradient[address]] * LANES,
+                  latency=GradientMemory.READ_LATENCY),
         watch(trace, en=dut.write_en, tile=dut.write_tile, index=dut.write_index, lane=dut.write_data[1], kept_en=dut.kept_en,
               kept_addr=dut.kept_addr)])
 
@@ -98,15 +101,15 @@ def test_without_a_gradient_memory_words_are_updated_as_they_come():
     words = [{"address": n, "tile": rng.randrange(config.weight_tiles), "column": n % LANES, "layer": n % 2, "neuron": n}
              for n in range(8)]
     changes = [rng.randint(-9, 9) << 16 for _ in words]
-    cycles = [{"add_en": 1, "add_word": word} for word in words] + [{}, {}]
-    for inputs, change in zip(cycles[2:], changes, strict=True):
+    cycles = [{"add_en": 1, "add_word": word} for word in words] + [{} for _ in range(UpdateUnit.OPERAND_LATENCY)]
+    for inputs, change in zip(cycles[UpdateUnit.OPERAND_LATENCY:], changes, strict=True):
         inputs["contribution"] = [change] * LANES
     rates = [{"mantissa": 2, "shift": 1}, {"mantissa": 3, "shift": 0}]
     trace = play(UpdateEngine(config), cycles, ["write_en", "write_tile", "write_index", "write_data", "busy", "kept_en"], rest=8,
                  stable={"settings": settings_of(config, LAYERS, rate=rates, decay=[0, 0])})
-    seen = [(t["write_tile"], t["write_index"], t["write_data"]) for t in trace[6:14]]
+    seen = [(t["write_tile"], t["write_index"], t["write_data"]) for t in trace[8:16]]
     expected = [(w["tile"], w["column"], [-(change >> 16) * (1, 3)[w["layer"]]] * LANES)
                 for w, change in zip(words, changes, strict=True)]
     assert seen == expected  # steps are whole: no fraction to round
-    assert [t["write_en"] for t in trace] == [0] * 6 + [1] * 8 + [0] * (len(trace) - 14)
-    assert [t["busy"] for t in trace[:16]] == [1] * 15 + [0]
+    assert [t["write_en"] for t in trace] == [0] * 8 + [1] * 8 + [0] * (len(trace) - 16)
+    assert [t["busy"] for t in trace[:18]] == [1] * 17 + [0]

@@ -46,33 +46,34 @@ def test_words(optimizer, gap):
     states = lane_seeds(7, LANES)
     cycles = [{"random_load": 1, "random_in": states}] + [
         {"word_en": 1, "word": word} if word else {"word": {"layer": 1, "tile": 3}} for word in words]
-    cycles += [{} for _ in range(9)]
+    cycles += [{} for _ in range(11)]
     writes, kept, saturated = {}, [], {}
     for n, word in enumerate(words, start=1):
         g = [rng.choice((0, gradient.min, gradient.max, rng.randint(-3000, 3000))) for _ in range(LANES)]
-        cycles[n + 2]["gradient"] = g  # two cycles later; noise where there is no word
+        cycles[n + UpdateUnit.OPERAND_LATENCY]["gradient"] = g  # noise where there is no word
         if word:
             place, rate = (word["tile"], word["column"]), rates[word["layer"]]
             results = [update(config, a, w, state >> 16, rate["mantissa"], rate["shift"], decays[word["layer"]])
                        for a, w, state in zip(g, weights[place], states, strict=True)]
             states = [xorshift_step(state) for state in states]
-            writes[n + 6] = (*place, [new for new, _, _ in results])
+            writes[n + 8] = (*place, [new for new, _, _ in results])
             kept.append((n, word["address"], [k for _, _, k in results]))
-            saturated[n + 7] = sum(over for _, over, _ in results)
+            saturated[n + 9] = sum(over for _, over, _ in results)
     assert any(saturated.values())
 
     dut = UpdateUnit(config)
     outputs = ["w_en", "write_en", "write_tile", "write_index", "write_data", "kept_en", "kept_addr", "kept", "saturated",
                "busy", "random_state"]
     trace = play(dut, cycles, outputs, rest=3, stable={"settings": settings}, background=[
-        read_port(dut.w_en, [dut.w_tile, dut.w_index], dut.w_data, lambda tile, column: weights[tile, column], latency=2)])
+        read_port(dut.w_en, [dut.w_tile, dut.w_index], dut.w_data, lambda tile, column: weights[tile, column],
+                  latency=UpdateUnit.OPERAND_LATENCY)])
     for n, t in enumerate(trace):
         assert t["write_en"] == (n in writes), n
         assert n not in writes or (t["write_tile"], t["write_index"], t["write_data"]) == writes[n], n
         assert t["saturated"] == saturated.get(n, 0), n
     seen = [(n, t["kept_addr"], t["kept"]) for n, t in enumerate(trace) if t["kept_en"]]
     delay = seen[0][0] - kept[0][0]  # the same for every word, and the unit is busy until the last is written
-    assert seen == [(n + delay, address, values) for n, address, values in kept] and 2 < delay <= 6
+    assert seen == [(n + delay, address, values) for n, address, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 6
     assert trace[-1]["random_state"] == states
     last = len(words)
-    assert trace[last + 7]["busy"] and not trace[last + 8]["busy"]
+    assert trace[last + 9]["busy"] and not trace[last + 10]["busy"]
