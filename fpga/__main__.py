@@ -1,0 +1,129 @@
+"""``python -m coldspike.fpga synth`` and ``pnr``: area by component, clock rate and critical path."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..spec.config import CoreConfig, Optimizer
+from .placement import Placement, place
+from .synthesis import Netlist, synthesize
+from .targets import RESOURCES, TARGETS, Target
+from .tools import ToolError
+
+ROOM = Path("build") / "fpga"
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+TargetName = Annotated[str, typer.Option(help=f"device: {', '.join(TARGETS)}")]
+Layers = Annotated[str, typer.Option(help="largest network of the build")]
+Lanes = Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")]
+Rule = Annotated[str, typer.Option(help="sgd or sign-momentum")]
+AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
+
+
+@app.command()
+def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: Lanes = 16,
+          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), as_json: AsJson = False) -> None:
+    """Synthesise the accelerator; print its area by component."""
+    device, config, room = settle(target, layers, lanes, optimizer)
+    with Console(stderr=True).status("synthesising"):
+        netlist = synthesize(config, device, room)
+    if as_json:
+        print(json.dumps(facts(netlist, config), indent=2))
+    else:
+        Console().print(area_table(netlist, device, config))
+
+
+@app.command()
+def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: Lanes = 16,
+        optimizer: Rule = str(Optimizer.SIGN_MOMENTUM),
+        freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
+        seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
+        as_json: AsJson = False) -> None:
+    """Synthesise, place and route; print area, clock rate and the critical path."""
+    device, config, room = settle(target, layers, lanes, optimizer)
+    screen = Console(stderr=True)
+    with screen.status("synthesising") as status:
+        netlist = synthesize(config, device, room)
+        tries = []
+        for seed in range(1, seeds + 1):
+            status.update(f"placing and routing, seed {seed} of {seeds}")
+            tries.append(place(netlist, device, room, goal=freq, seed=seed))
+            screen.print(f"seed {seed}: {tries[-1].fmax:.1f} MHz", highlight=False)
+    best = max(tries, key=lambda p: p.fmax)
+    if as_json:
+        print(json.dumps(facts(netlist, config) | {"fmax": best.fmax, "goal": best.goal, "seed": best.seed, "used": best.used,
+                                                   "tries": {p.seed: p.fmax for p in tries},
+                                                   "critical_path": [asdict(step) for step in best.critical]}, indent=2))
+    else:
+        Console().print(area_table(netlist, device, config))
+        Console().print(path_table(best))
+    if best.fmax < freq:
+        raise ToolError(f"the clock reaches {best.fmax:.1f} MHz, {freq:g} were asked for; the critical path is above")
+
+
+def settle(target: str, layers: str, lanes: int, optimizer: str) -> tuple[Target, CoreConfig, Path]:
+    """Device, build and folder. Raises ToolError for a value that does not exist."""
+    if target not in TARGETS:
+        raise ToolError(f"--target {target!r} is unknown; choose one of: {', '.join(TARGETS)}")
+    try:
+        sizes = tuple(int(size) for size in layers.split("-"))
+        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer)
+    except ValueError as error:
+        raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {optimizer}: {error}") from error
+    return TARGETS[target], config, ROOM / f"{target}-{layers}-{lanes}-{optimizer}"
+
+
+def facts(netlist: Netlist, config: CoreConfig) -> dict:
+    """The result of synthesis for programs."""
+    return {"digest": netlist.digest, "configuration": config.as_dict(), "total": netlist.total,
+            "luts_per_lane": netlist.total["LUT"] / config.lanes, "components": netlist.components}
+
+
+def area_table(netlist: Netlist, target: Target, config: CoreConfig) -> Table:
+    """The result of synthesis for people."""
+    out = Table(title=f"{netlist.digest}, {target.text}", title_justify="left")
+    out.add_column("component")
+    for name in RESOURCES:
+        out.add_column(name, justify="right")
+    for name, area in sorted(netlist.components.items(), key=lambda item: -item[1]["LUT"]):
+        out.add_row(name or "(around them)", *(f"{area[r]:,.4g}" if area[r] < 1000 else f"{area[r]:,.0f}" for r in RESOURCES))
+    total = netlist.total
+    out.add_section()
+    out.add_row("total", *(f"{total[r]:,.0f}" for r in RESOURCES))
+    out.add_row("share of the device", *(f"{total[r] / target.capacity[r]:.1%}" if r in target.capacity else "" for r in RESOURCES))
+    out.add_row("per lane", *(f"{total[r] / config.lanes:,.1f}" for r in RESOURCES))
+    return out
+
+
+def path_table(placement: Placement) -> Table:
+    """Clock rate and critical path for people."""
+    start, end = placement.ends
+    out = Table(title=f"{placement.fmax:.1f} MHz (goal {placement.goal:g}, seed {placement.seed}); critical path from "
+                      f"{start or 'a port'} to {end or 'a port'}", title_justify="left")
+    for name in ("ns", "step", "from", "to"):
+        out.add_column(name, overflow="fold")
+    for step in placement.critical:
+        out.add_row(f"{step.delay:.2f}", step.kind, step.source, step.sink)
+    return out
+
+
+def main() -> int:
+    """Runs one command line; an expected failure is one line."""
+    try:
+        app(prog_name="python -m coldspike.fpga", standalone_mode=False)
+    except (ToolError, typer.BadParameter) as problem:
+        print(f"coldspike: {problem}", file=sys.stderr)
+        return 1
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

