@@ -1,8 +1,11 @@
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+from amaranth.back import rtlil
 
-from coldspike.spec import documents
+from coldspike.spec import documents, pipeline
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space
 from coldspike.spec.registers import register_map
@@ -41,3 +44,21 @@ def test_check_finds_a_changed_page(tmp_path, capsys):
     assert "packets.md" in capsys.readouterr().err
     assert documents.main([str(tmp_path)]) == 0
     assert documents.main(["--check", str(tmp_path)]) == 0
+
+
+def test_the_timing_page_has_the_pipeline_depths():
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|", (DOCS / "timing.md").read_text(), re.M)
+    assert {name: int(value) for name, value in rows} == {name: getattr(pipeline, name) for name in pipeline.__all__}
+
+
+def test_the_example_of_a_design_around_the_core_elaborates():
+    spec = importlib.util.spec_from_file_location("example", DOCS / "integration" / "amaranth_coldspike.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    assert "\\words" in rtlil.convert(example.Board())
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [t for t in targets if not (page.parent / t).exists()] == []

@@ -56,7 +56,7 @@ class ErrorFeed(wiring.Component):
         advance, index, left = Signal(), Signal.like(self.list_index), Signal.like(self.count)
         valid = [Signal(name=f"valid_{n}") for n in range(7)]
         m.d.comb += [advance.eq(~valid[6] | self.o_jobs.ready), valid[0].eq(left != 0),
-                     self.list_en.eq(advance), self.list_index.eq(index)]
+                     self.list_en.eq(advance & valid[0]), self.list_index.eq(index)]
         with m.If(self.start):
             m.d.sync += [index.eq(0), left.eq(self.count)]
         with m.Elif(advance & valid[0]):

@@ -1,0 +1,55 @@
+"""No memory is read in the cycle in which the same word is written, except through ports that are made for it.
+
+Synthesis relies on it: block RAM without logic that would give the old word (fpga/synthesis.py, no_rw_check).
+"""
+
+import numpy as np
+import pytest
+from amaranth.hdl import Assert
+
+from coldspike.host.stimuli import random_settings
+from coldspike.host.verify import Verification
+from coldspike.hw.memory.ram import Ram
+from coldspike.hw.top import Coldspike
+from coldspike.model.device import GoldenDevice
+from coldspike.sim.device import SimulatedDevice
+from coldspike.spec.config import CoreConfig, Optimizer
+from coldspike.spec.network import Readout
+
+COLLISION, TRANSPARENT = "collision", "transparent"
+LAYERS = (9, 11, 6, 3)
+BUILDS = {"sgd": {}, "momentum": {"optimizer": Optimizer.SIGN_MOMENTUM}, "no gradient memory": {"gradient_memory": False}}
+
+
+class Watched(Coldspike):
+    """The accelerator, built while ``Ram`` reports each read of the word being written."""
+
+
+def reporting(elaborate):
+    """``Ram.elaborate`` with a printed line for each collision."""
+    def watched(self, platform):
+        m = elaborate(self, platform)
+
+        def report(enable, address, text):
+            m.d.sync += Assert(~(enable & self.w_en & (address == self.w_addr)), f"{text} in {self._depth} words; ")
+
+        report(self.r_en, self.r_addr, TRANSPARENT if self._transparent else COLLISION)
+        if self._second:
+            report(self.s_en, self.s_addr, COLLISION)
+        return m
+    return watched
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_nothing_is_read_while_it_is_written(build, monkeypatch, capfd):
+    monkeypatch.setattr(Ram, "elaborate", reporting(Ram.elaborate))
+    config = CoreConfig.for_network(LAYERS, lanes=4, **BUILDS[build])
+    settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL)
+    with SimulatedDevice(config, top=Watched) as device:
+        check = Verification(GoldenDevice(config), device, settings, seed=1)
+        for _ in range(4):
+            check.run(1, 4)
+    assert check.mismatches == 0
+    printed = capfd.readouterr().out
+    assert [where for where in printed.split("; ") if where.startswith(COLLISION)] == []
+    assert TRANSPARENT in printed  # accumulators: what reports can be seen
