@@ -125,7 +125,7 @@ def core_results():
     bench = Bench(dut := TrainingCore(CONFIG), fixed=("network",))
     for name in ("weights", "feedback", "tapes", "lists", "gradients"):
         bench.cut(name)
-    forward, unit, access = bench.cut("forward"), bench.cut("readout"), bench.cut("access")
+    forward, unit, access = bench.cut("forward"), bench.cut("softmax_readout"), bench.cut("memory_access")
     for name in ("backward", "update", "transport"):
         bench.cut(name)
     for part in (unit, access):
