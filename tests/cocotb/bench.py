@@ -45,6 +45,15 @@ class Bench:
         """One packet."""
         return list((await self.sink.recv()).tdata)
 
+    async def reset(self) -> None:
+        """Pulls the reset in the middle of whatever goes on, and forgets what both sides still had to send."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 5)
+        for port in (self.source, self.sink, self.sent):
+            port.clear()
+        self.dut.rst.value = 0
+        await ClockCycles(self.dut.clk, 2)
+
     def pause(self, probability: float, seed: int) -> None:
         """Makes every channel of every port pause at random."""
         channels = [self.source, self.sink]

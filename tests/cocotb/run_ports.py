@@ -18,4 +18,4 @@ BUILDS = {
 def test_ports(name, tmp_path):
     write_sessions(tmp_path / "sessions.json", BUILDS[name], LAYERS)
     environment = {"COLDSPIKE_SESSIONS": str(tmp_path / "sessions.json")}
-    assert run_cocotb("tests.cocotb.test_ports", BUILDS[name], environment=environment) == 12
+    assert run_cocotb("tests.cocotb.test_ports", BUILDS[name], environment=environment) == 13

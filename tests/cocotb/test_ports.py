@@ -95,10 +95,8 @@ async def reset_in_the_middle_of_a_packet_forgets_it(dut):
     assert await bench.receive() == [int(Kind.ERROR) | int(ErrorCode.STOPPED) << 8, 0]
 
 
-async def play(dut, name: str, pause: float) -> None:
-    """Every access of a recorded session: packets give the recorded results, registers come to the recorded values."""
-    bench = await start(dut, pause=pause)
-    steps = load_session(os.environ["COLDSPIKE_SESSIONS"], name)
+async def carry_out(bench, steps) -> None:
+    """Recorded accesses: packets give the recorded results, registers come to the recorded values."""
     for number, (what, *details) in enumerate(steps):
         where = f"step {number} of {len(steps)}"
         if what == "write":
@@ -116,8 +114,29 @@ async def play(dut, name: str, pause: float) -> None:
                 await bench.send(packet)
             for n, expected in enumerate(results):
                 assert await bench.receive() == expected, f"{where}: result {n}"
+
+
+async def play(dut, name: str, pause: float) -> None:
+    """Every access of a recorded session, and nothing after it."""
+    bench = await start(dut, pause=pause)
+    await carry_out(bench, load_session(os.environ["COLDSPIKE_SESSIONS"], name))
     await ClockCycles(dut.clk, 200)
     assert bench.sink.empty() and bench.source.empty(), "something is left over"
+
+
+@port_test(milliseconds=200)
+async def resets_in_the_middle_of_training_leave_nothing_behind(dut):
+    bench = await start(dut, pause=0.3)
+    steps = load_session(os.environ["COLDSPIKE_SESSIONS"], f"{TRAINING} {Readout.POTENTIAL.name}")
+    batches = [n for n, (what, *details) in enumerate(steps) if what == "exchange" and len(details[0]) > 3]
+    for wait, number in zip((3, 40, 150, 400, 900), batches * 5):
+        await carry_out(bench, steps[:number])
+        for packet in steps[number][1]:
+            await bench.send(packet)
+        await ClockCycles(dut.clk, wait)
+        await bench.reset()
+    await carry_out(bench, steps)
+    assert bench.sink.empty() and bench.source.empty()
 
 
 for _name in (ERRORS, *(f"{TRAINING} {readout.name}" for readout in Readout)):
