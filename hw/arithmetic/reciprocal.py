@@ -4,19 +4,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["BITS", "DIVIDE_LATENCY", "MantissaDivider", "Reciprocal", "bit_length"]
+from .priority import bit_length
+
+__all__ = ["BITS", "DIVIDE_LATENCY", "MantissaDivider", "Reciprocal"]
 
 BITS = 18
 """Bits of mantissa and quotient: the width of an FPGA's multiplier operand."""
 
 DIVIDE_LATENCY = BITS
-
-
-def bit_length(m: Module, value: Signal, out: Signal) -> None:
-    """Drives ``out`` with the number of bits of ``value`` (0 for 0). Combinational."""
-    for n in range(len(value)):
-        with m.If(value[n]):
-            m.d.comb += out.eq(n + 1)
 
 
 class MantissaDivider(wiring.Component):
@@ -81,9 +76,8 @@ class Reciprocal(wiring.Component):
         m = Module()
         m.submodules.divider = divider = MantissaDivider()
         padded = max(self._width, BITS)
-        length, value = Signal.like(self.length), Signal(padded)
-        bit_length(m, self.value, length)
-        m.d.sync += [value.eq(self.value), self.length.eq(length)]
+        value = Signal(padded)
+        m.d.sync += [value.eq(self.value), self.length.eq(bit_length(self.value))]
         normal = Signal(padded)
         m.d.comb += normal.eq(value << (padded - self.length).as_unsigned()[:padded.bit_length()])
         m.d.sync += divider.mantissa.eq(normal[padded - BITS:])

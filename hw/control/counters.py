@@ -1,6 +1,6 @@
 """The bank of event counters of spec/registers.py. Golden model: Python integers (tests/hw/control)."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,8 +28,9 @@ class IncrementLayout(data.StructLayout):
 class Counters(wiring.Component):
     """Counts events in 64-bit counters.
 
-    Latency: ``values`` holds an increment one cycle after it. Throughput: one increment of every counter in every
-    cycle. Counters wrap (128 lanes in every cycle of 100 MHz take 45 years to get there).
+    Latency: ``values`` holds an increment two cycles after it (increments come from afar and pass a register).
+    Throughput: one increment of every counter in every cycle. Counters wrap (128 lanes in every cycle of 100 MHz take
+    45 years to get there).
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class Counters(wiring.Component):
     Members
     -------
     increments : In(IncrementLayout) events of this cycle.
-    clear : In(1) zeroes all counters; increments of the same cycle are lost.
+    clear : In(1) zeroes all counters; increments of the cycle before are lost.
     values : Out(64 bits for each counter, in the order of spec.registers.counters).
     """
 
@@ -52,9 +53,11 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        late = Signal(self.increments.shape())
+        m.d.sync += late.eq(self.increments)
         for n, name in enumerate(self.names):
-            with m.If(self.increments[name].any()):
-                m.d.sync += self.values[n].eq(self.values[n] + self.increments[name])
+            with m.If(late[name].any()):
+                m.d.sync += self.values[n].eq(self.values[n] + late[name])
         with m.If(self.clear):
             m.d.sync += self.values.eq(0)
         return m

@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..io.stream_register import StreamRegister
 from ..layouts import EventLayout, block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
 from ..memory.transposable import TransposableMemory
@@ -19,8 +20,8 @@ class SynapseAccumulator(wiring.Component):
     """Adds w to the slope and w a to the level of every postsynaptic neuron, for each event of a layer.
 
     An event takes ``blocks`` cycles, events follow each other without a gap. The layer's first event overwrites
-    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes 6 cycles
-    after the end token was taken (blocks + 5 for a layer without events).
+    the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes
+    ACCUMULATOR_DRAIN + 1 cycles after the end token's turn (blocks + ACCUMULATOR_DRAIN for a layer without events).
 
     Members
     -------
@@ -55,7 +56,10 @@ class SynapseAccumulator(wiring.Component):
         sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True) for q in (c.slope, c.level)]
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
 
-        # Event register and its walk over the output blocks.
+        # Event register and its walk over the output blocks. The events pass a register first: a queue's memory and the
+        # product that places a row are too much for one cycle.
+        m.submodules.events = events = StreamRegister(EventLayout(c))
+        wiring.connect(m, wiring.flipped(self.i_events), events.i)
         event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
         block, first = Signal.like(self.blocks), Signal(init=1)
         null = event.end & first
@@ -63,16 +67,16 @@ class SynapseAccumulator(wiring.Component):
         finish = Signal()
         m.d.comb += [
             finish.eq(valid & (~issue | (block + 1 == self.blocks))),
-            self.i_events.ready.eq(~valid | (finish & ~event.end)),
+            events.o.ready.eq(~valid | (finish & ~event.end)),
         ]
         with m.If(finish):
             m.d.sync += [valid.eq(0), block.eq(0), first.eq(event.end)]
         with m.Elif(issue):
             m.d.sync += [block.eq(block + 1), tile.eq(tile + 1)]
-        with m.If(self.i_events.valid & self.i_events.ready):
+        with m.If(events.o.valid & events.o.ready):
             m.d.sync += [
-                valid.eq(1), event.eq(self.i_events.payload),
-                tile.eq(self.tile_base + (self.i_events.payload.index >> low) * self.blocks),
+                valid.eq(1), event.eq(events.o.payload),
+                tile.eq(self.tile_base + (events.o.payload.index >> low) * self.blocks),
             ]
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
@@ -109,5 +113,5 @@ class SynapseAccumulator(wiring.Component):
             ]
         ended = Signal()
         m.d.sync += ended.eq(pipe[arrived + 1].end)
-        m.d.comb += [self.done.eq(ended), self.working.eq(valid | Cat(stage.issue for stage in pipe[1:]).any())]
+        m.d.comb += [self.done.eq(ended), self.working.eq(events.o.valid | valid | Cat(stage.issue for stage in pipe[1:]).any())]
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.priority import lowest_bit
 from ..layouts import block_count_bits, shape_of
 from .rule import NeuronLayout, classify
 
@@ -81,9 +82,7 @@ class NeuronScan(wiring.Component):
                         m.d.sync += [self.neuron.slope.eq(slopes[k]), self.neuron.level.eq(levels[k])]
 
         # Send: the lowest remaining lane, and the markers with the block's last slot.
-        for k in reversed(range(lanes)):
-            with m.If(mask[k]):
-                m.d.comb += lane.eq(k)
+        m.d.comb += lane.eq(lowest_bit(mask))
         m.d.sync += [
             self.neuron.item.eq(held & (mask != 0)),
             self.neuron.index.eq(((block - 1) << low) | lane),

@@ -54,6 +54,7 @@ class MemoryAccess(wiring.Component):
         left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
         two_words, element = Signal(), Signal(64)
         address, tile = Signal.like(access.address), Signal.like(access.tile)
+        start, words = Signal.like(access.address), Signal.like(access.address)
         space = packet.space
         m.d.comb += [
             two_words.eq(sum(space == s for s in TWO_WORD_SPACES)),
@@ -68,7 +69,10 @@ class MemoryAccess(wiring.Component):
                 with m.If(self.start):
                     m.next = "PLACE"
             with m.State("PLACE"):
-                self._place(m, left, address, tile)
+                self._place(m, left, start, words, tile)
+                m.next = "LOCATE"
+            with m.State("LOCATE"):
+                m.d.sync += address.eq(start + words)
                 m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), *(element.eq(0) for element in self.w_data)]
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
@@ -128,21 +132,23 @@ class MemoryAccess(wiring.Component):
                             m.next = "IDLE"
         return m
 
-    def _place(self, m, left, address, tile):
-        """Elements and first address of the packet's space; single-lane output errors are one "block" each."""
+    def _place(self, m, left, start, words, tile):
+        """Elements, and the first address as ``start`` and ``words`` after it, of the packet's space; single-lane output
+        errors are one "block" each."""
         c, network, packet, space = self._config, self.network, self.packet, self.packet.space
         above, below = Signal.like(packet.layer), Signal.like(packet.layer)
-        column = network.column_base[above] + packet.column * network.blocks[above]
         m.d.comb += [above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above))]
-        m.d.sync += tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes)))
+        m.d.sync += [tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes))), words.eq(0)]
         with m.Switch(space):
             with m.Case(Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT):
-                m.d.sync += [left.eq(network.size[above]), address.eq(
-                    column - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0))]
+                m.d.sync += [
+                    left.eq(network.size[above]), words.eq(packet.column * network.blocks[above]),
+                    start.eq(network.column_base[above] - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0)),
+                ]
             with m.Case(Space.RANDOM):
-                m.d.sync += [left.eq(c.lanes), address.eq(0)]
+                m.d.sync += [left.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
-                m.d.sync += [left.eq(network.size[network.layers]), address.eq(0)]
+                m.d.sync += [left.eq(network.size[network.layers]), start.eq(0)]
             with m.Default():
                 m.d.sync += [left.eq(network.size[packet.layer]),
-                             address.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
+                             start.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]

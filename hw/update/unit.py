@@ -66,8 +66,14 @@ class UpdateUnit(wiring.Component):
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
             rule.enable.eq(valid[here]),
-            rule.mantissa.eq(rate[word[here].layer].mantissa), rule.decay.eq(self.settings.decay[word[here].layer]),
             self.kept_en.eq(valid[kept]), self.kept_addr.eq(word[kept].address),
+        ]
+
+        # The settings of a word's layer, looked up a cycle ahead of their use.
+        shift = Signal.like(rate[0].shift)
+        m.d.sync += [
+            rule.mantissa.eq(rate[word[here - 1].layer].mantissa), rule.decay.eq(self.settings.decay[word[here - 1].layer]),
+            shift.eq(rate[word[stepped - 1].layer].shift),
         ]
 
         # Shifted steps, and what the gradient memory keeps. Rounded and subtracted; the generators step. Saturated.
@@ -86,7 +92,7 @@ class UpdateUnit(wiring.Component):
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
             with m.If(valid[stepped]):
-                m.d.sync += [shifted.eq(rule.step[k] >> rate[word[stepped].layer].shift), self.kept[k].eq(rule.kept[k])]
+                m.d.sync += [shifted.eq(rule.step[k] >> shift), self.kept[k].eq(rule.kept[k])]
             with m.If(valid[kept]):
                 m.d.sync += moved.eq(weights[-1] - ((shifted + random.value[k]) >> ROUNDING_BITS))
             with m.If(valid[kept + 1]):

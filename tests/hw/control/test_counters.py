@@ -26,9 +26,11 @@ def test_every_counter_counts_alone_and_together():
             increments = {n: rng.randrange(limit) if name is None else int(n == name) for n, limit in limits.items()}
             ctx.set(dut.increments, increments)
             await ctx.tick()
+            check()  # not yet
             for n, value in increments.items():
                 expected[n] += value
-            check()
+        await ctx.tick()
+        check()
         ctx.set(dut.clear, 1)
         await ctx.tick()
         ctx.set(dut.clear, 0)
@@ -51,7 +53,7 @@ def test_lane_counts_are_wide_and_carry_into_the_upper_half():
         n = dut.names.index("weights_transported")
         ctx.set(dut.values[n], (1 << 32) - 1)
         ctx.set(dut.increments.weights_transported, 128)
-        await ctx.tick()
+        await ctx.tick().repeat(2)
         assert ctx.get(dut.values[n]) == (1 << 32) + 127
 
     simulate(dut, bench)
