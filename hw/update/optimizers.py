@@ -14,8 +14,9 @@ MOMENTUM_FACTOR = 230
 
 
 def step_shape(config: CoreConfig):
-    """Shape of a step numerator: gradient x mantissa + weight x decay, without overflow."""
-    return signed(max(config.gradient.bits + 8, config.weight.bits + 16, 26) + 2)
+    """Shape of a step numerator, without overflow: gradient x mantissa (SGD) or a sign x mantissa << 16, + weight x decay."""
+    pull = config.gradient.bits + 8 if config.optimizer is Optimizer.SGD else 24
+    return signed(max(pull, config.weight.bits + 16) + 2)
 
 
 class _Rule(wiring.Component):
