@@ -50,7 +50,7 @@ TARGETS = {target.name: target for target in (
         capacity={"LUT": 5_280, "FF": 5_280, "block RAM": 30, "DSP": 8},
     ),
     Target(
-        name="xc7", text="AMD 7 series; capacity of an Artix-7 100T", synthesis="synth_xilinx -family xc7",
+        name="xc7", text="AMD 7 series; capacity of an Artix-7 100T", synthesis="synth_xilinx -family xc7 -flatten",
         cells={**{f"LUT{n}": ("LUT", 1) for n in range(1, 7)}, "INV": ("LUT", 1),
                "RAM32M": ("LUT RAM", 4), "RAM64M": ("LUT RAM", 4), "RAM32X1D": ("LUT RAM", 2), "RAM64X1D": ("LUT RAM", 2),
                "RAM128X1D": ("LUT RAM", 4), "SRL16E": ("LUT RAM", 1),

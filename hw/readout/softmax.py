@@ -65,7 +65,10 @@ class SoftmaxReadout(wiring.Component):
         m.submodules.errors = errors = Ram(shape_of(c.error), SLOTS << output)
         m.submodules.exponential = exponential = Exponential()
         reciprocal = Reciprocal(VALUE_BITS + output)
-        m.submodules.reciprocal = EnableInserter(self.working)(reciprocal)
+        # The divider stands still between samples. Its enable is a register: the net reaches a thousand flip-flops.
+        moving = Signal()
+        m.submodules.reciprocal = EnableInserter(moving)(reciprocal)
+        m.d.sync += moving.eq(self.working)
         m.d.comb += [errors.r_en.eq(self.error_en), errors.r_addr.eq(self.error_addr), self.error_data.eq(errors.r_data)]
 
         sample, index = Signal(_SampleLayout(len(self.slot))), Signal(16)
