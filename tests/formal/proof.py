@@ -3,17 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.faulty import Fault
+
 __all__ = ["Fault", "Proof"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """``old`` (found once in ``file``) becomes ``new``: a broken variant of the device."""
-
-    name: str
-    file: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,14 +15,14 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.mutate.run import mutated
+from tests.faulty import SOURCES, copy_sources, mutated
 
 from .catalogue import PROOFS
 from .proof import Fault, Proof
 
 __all__ = ["Outcome", "main", "missing_tools", "prove"]
 
-SOURCES = Path(__file__).resolve().parents[2]
+PACKAGES = ("spec", "hw")
 ROOM = SOURCES / "build" / "formal"  # the prover's tools see this folder, but not every other one
 TIMEOUT = 300
 HOLDS, FAILS, UNKNOWN = "holds", "FAILS", "UNKNOWN"
@@ -53,7 +53,7 @@ def prove(proof: Proof, fault: Fault | None = None, room: Path = ROOM, sources: 
     room = room / (f"{proof.name}.{fault.name}" if fault else proof.name)
     shutil.rmtree(room, ignore_errors=True)
     package = room / "sources" / "coldspike"  # a regular package takes precedence over an editable installation
-    copy_sources(sources, package)
+    copy_sources(sources, package, PACKAGES)
     (package / "__init__.py").touch()
     if fault:
         try:
@@ -68,13 +68,6 @@ def prove(proof: Proof, fault: Fault | None = None, room: Path = ROOM, sources: 
     except subprocess.CalledProcessError as error:
         outcome = Outcome(verdict=UNKNOWN, seconds=0, detail=(error.stderr or "").strip().rpartition("\n")[2] or str(error))
     return replace(outcome, seconds=time.monotonic() - begin)
-
-
-def copy_sources(sources: Path, to: Path) -> None:
-    """Copies the packages that hardware is made of, without compiled files."""
-    shutil.rmtree(to, ignore_errors=True)
-    for package in ("spec", "hw"):
-        shutil.copytree(sources / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def search(proof: Proof) -> Proof:
@@ -167,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(reason, file=sys.stderr)
         return 2
     print(f"{'proof':42} {'mode':9} {'depth':20} {'time':>7}  result")
-    copy_sources(SOURCES, ROOM / "sources")  # all proofs are of the same state, whatever is edited meanwhile
+    shutil.rmtree(ROOM / "sources", ignore_errors=True)
+    copy_sources(SOURCES, ROOM / "sources", PACKAGES)  # all proofs are of the same state, whatever is edited meanwhile
     right = wrong = 0
     for proof in proofs:
         for fault in (None, *(() if options.sound else proof.faults)):

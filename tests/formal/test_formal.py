@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.mutate.run import mutated
+from tests.faulty import mutated
 
 from . import run
 from .catalogue import PROOFS

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tests import faulty
+
 __all__ = ["FAULTS", "Check", "Fault"]
 
 
@@ -31,13 +33,9 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """``old`` (found once in ``file``) becomes ``new``; ``why`` says what breaks, ``check`` must find it."""
+class Fault(faulty.Fault):
+    """``why`` says what breaks, ``check`` must find it."""
 
-    name: str
-    file: str
-    old: str
-    new: str
     why: str
     check: Check
 

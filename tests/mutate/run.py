@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.faulty import SOURCES, copy_sources, mutated
 from tests.mutate.faults import FAULTS, Check, Fault
 
-__all__ = ["Outcome", "main", "mutated", "run_check"]
+__all__ = ["Outcome", "main", "run_check"]
 
-SOURCES = Path(__file__).resolve().parents[2]
 PACKAGES = ("spec", "hw", "model", "sim", "host")
 CHECK = Path(__file__).with_name("check.py")
 TIMEOUT = 1800
@@ -36,24 +36,10 @@ class Outcome:
     seconds: float
 
 
-def mutated(fault: Fault, sources: Path = SOURCES) -> str:
-    """Text of the fault's file with the fault in it. ValueError unless its old text is found exactly once."""
-    text = (sources / fault.file).read_text()
-    if (found := text.count(fault.old)) != 1:
-        raise ValueError(f"fault {fault.name}: {fault.old!r} is found {found} times in {fault.file}, not once")
-    return text.replace(fault.old, fault.new)
-
-
-def copy_sources(sources: Path, to: Path) -> None:
-    """Copies the packages, without compiled files."""
-    for package in PACKAGES:
-        shutil.copytree(sources / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
-
-
 def run_check(check: Check, sources: Path, room: Path, cache: Path, fault: Fault | None = None) -> Outcome:
     """Compares in a copy of ``sources`` below ``room``, with ``fault`` in it if there is one."""
     begin, root = time.monotonic(), room / "coldspike"
-    copy_sources(sources, root)
+    copy_sources(sources, root, PACKAGES)
     (root / "__init__.py").touch()  # a regular package takes precedence over an editable installation
     if fault:
         (root / fault.file).write_text(mutated(fault, sources))
@@ -83,7 +69,7 @@ def run_all(faults: list[Fault], jobs: int, cache: Path | None) -> int:
     with tempfile.TemporaryDirectory(prefix="coldspike-mutate-") as room, ThreadPoolExecutor(jobs) as pool:
         room = Path(room)
         cache, sources = cache or room / "cache", room / "sources"
-        copy_sources(SOURCES, sources)  # all runs start from the same state, whatever is edited meanwhile
+        copy_sources(SOURCES, sources, PACKAGES)  # all runs start from the same state, whatever is edited meanwhile
         try:
             checks = list(dict.fromkeys(fault.check for fault in faults))
             sound = {pool.submit(run_check, check, sources, room / f"sound-{n}", cache): check

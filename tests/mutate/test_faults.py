@@ -2,13 +2,14 @@ from collections import Counter
 
 import pytest
 
+from tests.faulty import mutated
 from tests.mutate import run
 from tests.mutate.faults import FAULTS
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_fits_the_sources_and_changes_one_line(fault):
-    before, after = (run.SOURCES / fault.file).read_text(), run.mutated(fault)
+    before, after = (run.SOURCES / fault.file).read_text(), mutated(fault)
     assert before.count("\n") == after.count("\n")
     compile(after, fault.file, "exec")
     assert sum(a != b for a, b in zip(before.splitlines(), after.splitlines(), strict=True)) == 1
