@@ -104,18 +104,19 @@ def _clocked_registers(module: str) -> str:
 
     def move(process: re.Match) -> str:
         body = process[1]
-        targets = {name for assignment in _ASSIGNMENT.finditer(body) for name in _NAME.findall(assignment[2])}
+        assignments = list(_ASSIGNMENT.finditer(body))
+        targets = {name for assignment in assignments for name in _NAME.findall(assignment[2])}
         target = targets.pop() if len(targets) == 1 else None
         if target not in registers or uses[target] != body.count(target) + 2:  # its declaration and its register
             return process[0]
-        name = registers[target]
-        name += " " * name.startswith("\\")
-        if any(target in assignment[3] for assignment in _ASSIGNMENT.finditer(body)):
+        if any(target in assignment[3] for assignment in assignments):
             return process[0]
         moved.add(target)
-        body = _ASSIGNMENT.sub(lambda m: f"{m[1]}{m[2].rstrip().replace(target.rstrip(), name.rstrip())} <= {m[3]}", body)
-        return "  always @(posedge clk) begin\n" + body.replace(f"    {name.rstrip()} <= {name.strip()} ;\n", "", 1).replace(
-            f"    {name.rstrip()} <= {name.strip()};\n", "", 1) + "  end\n"
+        name = registers[target]
+        body = _ASSIGNMENT.sub(lambda m: f"{m[1]}{m[2].rstrip().replace(target.rstrip(), name)} <= {m[3]}", body)
+        for keeps in (f"    {name} <= {name} ;\n", f"    {name} <= {name};\n"):
+            body = body.replace(keeps, "", 1)
+        return f"  always @(posedge clk) begin\n{body}  end\n"
 
     moved: set[str] = set()
     module = _PROCESS.sub(move, module)
