@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..arithmetic.delay import delay
+from ..arithmetic.delay import delay, delays
 from ..layouts import block_count_bits, shape_of, spike_layout
 from ..memory.lane_ram import LaneRam
 from .feed import JobLayout
@@ -98,13 +98,10 @@ class BackwardLanes(wiring.Component):
         ]
 
         # Stage 1: operands leave their memories. Stage 2: they are here. Stage 3: products. Stage 4: contributions out.
-        valids, jobs, firsts = [valid], [job], [first]
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
-        addresses = [sum_address]
-        for stage in range(1, 4):
-            for line, name in ((valids, "valid"), (jobs, "job"), (firsts, "first"), (addresses, "sum_address")):
-                line.append(delay(m, line[-1], 1, f"{name}_{stage}"))
+        valids, jobs, firsts, addresses = (delays(m, now, 3, name) for now, name in (
+            (valid, "valid"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
         summing = [each & ~self.first_layer for each in valids]
         m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):

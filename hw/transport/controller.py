@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..arithmetic.delay import delay
+from ..arithmetic.delay import delay, delays
 from ..control.column_walker import ColumnWalker
 from ..layouts import NetworkLayout, feedback_offset, shape_of
 from ..memory.transposable import TransposableMemory
@@ -55,9 +55,7 @@ class TransportController(wiring.Component):
 
         address = Signal.like(self.feedback_addr)
         offset = feedback_offset(c, self.network)
-        reading = [walker.valid]
-        for cycle in range(latency):
-            reading.append(delay(m, reading[-1], 1, f"reading_{cycle}"))
+        reading = delays(m, walker.valid, latency, "reading")
         late = reading[-1]
         m.d.comb += [
             walker.network.eq(self.network), walker.start.eq(self.due), walker.first_layer.eq(1),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ...spec.random import ROUNDING_BITS
-from ..arithmetic.delay import delay
+from ..arithmetic.delay import delays
 from ..arithmetic.random_lanes import RandomLanes
 from ..arithmetic.rounding import overflows, saturate
 from ..backward.lanes import GradientWordLayout
@@ -55,10 +55,7 @@ class UpdateUnit(wiring.Component):
         c = self._config
         m.submodules.rule = rule = optimizer_rule(c)
         m.submodules.random = random = RandomLanes(c.lanes)
-        valid, word = [self.word_en], [self.word]
-        for stage in range(1, self.WRITE_LATENCY + 1):
-            valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
-            word.append(delay(m, word[-1], 1, f"word_{stage}"))
+        valid, word = (delays(m, now, self.WRITE_LATENCY, name) for now, name in ((self.word_en, "valid"), (self.word, "word")))
         here, stepped, kept = self.OPERAND_LATENCY, self.KEPT_LATENCY - 1, self.KEPT_LATENCY
 
         # Operands are here, then numerators.
