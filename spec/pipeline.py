@@ -11,7 +11,7 @@ __all__ = [
 ]
 
 SLOTS = 4                # samples in flight: loading, waiting, forward, backward
-ACCUMULATOR_DRAIN = 6    # last issue of a layer -> all its sums are readable
+ACCUMULATOR_DRAIN = 7    # last issue of a layer -> all its sums are readable
 SCAN_TO_SPIKE = 29       # start of a layer's scan -> its first slot leaves the firing rule
 SPIKE_QUEUE = 2          # spike written to the queue -> readable as an event
 READOUT_FIXED = 33       # readout of K outputs: 2 K and this

@@ -3,7 +3,7 @@
 Golden model: model/exact/forward.py (sums), model/timing.py (cycles).
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +14,13 @@ from ..memory.lane_ram import LaneRam
 from ..memory.transposable import TransposableMemory
 
 __all__ = ["SynapseAccumulator"]
+
+
+class _PlacedLayout(data.StructLayout):
+    """An event and where its presynaptic neuron's block of weight tiles begins in the layer."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"event": EventLayout(config), "offset": bits_for(config.weight_tiles)})
 
 
 class SynapseAccumulator(wiring.Component):
@@ -31,7 +38,6 @@ class SynapseAccumulator(wiring.Component):
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency
         TransposableMemory.READ_LATENCY).
     r_en, r_addr, slopes, levels : second read port of the accumulators (latency 1).
-    working : Out(1). An event or the pipeline is being worked on.
     done : Out(1). One cycle; all sums are readable from the next cycle on.
     """
 
@@ -46,7 +52,7 @@ class SynapseAccumulator(wiring.Component):
             "w_data": In(shape_of(config.weight)).array(lanes),
             "r_en": In(1), "r_addr": In(block),
             "slopes": Out(shape_of(config.slope)).array(lanes), "levels": Out(shape_of(config.level)).array(lanes),
-            "working": Out(1), "done": Out(1),
+            "done": Out(1),
         })
 
     def elaborate(self, platform):
@@ -56,10 +62,17 @@ class SynapseAccumulator(wiring.Component):
         sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True) for q in (c.slope, c.level)]
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
 
-        # Event register and its walk over the output blocks. The events pass a register first: a queue's memory and the
-        # product that places a row are too much for one cycle.
+        # The events pass two registers, because a queue's memory, the product that places a row and its sum with the layer's
+        # first tile need a cycle each.
         m.submodules.events = events = StreamRegister(EventLayout(c))
+        m.submodules.placed = placed = StreamRegister(_PlacedLayout(c))
         wiring.connect(m, wiring.flipped(self.i_events), events.i)
+        m.d.comb += [
+            placed.i.valid.eq(events.o.valid), events.o.ready.eq(placed.i.ready), placed.i.payload.event.eq(events.o.payload),
+            placed.i.payload.offset.eq((events.o.payload.index >> low) * self.blocks),
+        ]
+
+        # Event register and its walk over the output blocks.
         event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
         block, first = Signal.like(self.blocks), Signal(init=1)
         null = event.end & first
@@ -67,17 +80,14 @@ class SynapseAccumulator(wiring.Component):
         finish = Signal()
         m.d.comb += [
             finish.eq(valid & (~issue | (block + 1 == self.blocks))),
-            events.o.ready.eq(~valid | (finish & ~event.end)),
+            placed.o.ready.eq(~valid | (finish & ~event.end)),
         ]
         with m.If(finish):
             m.d.sync += [valid.eq(0), block.eq(0), first.eq(event.end)]
         with m.Elif(issue):
             m.d.sync += [block.eq(block + 1), tile.eq(tile + 1)]
-        with m.If(events.o.valid & events.o.ready):
-            m.d.sync += [
-                valid.eq(1), event.eq(events.o.payload),
-                tile.eq(self.tile_base + (events.o.payload.index >> low) * self.blocks),
-            ]
+        with m.If(placed.o.valid & placed.o.ready):
+            m.d.sync += [valid.eq(1), event.eq(placed.o.payload.event), tile.eq(self.tile_base + placed.o.payload.offset)]
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
         # Stages behind the issue: those of the weight memory, product, sum.
@@ -113,5 +123,5 @@ class SynapseAccumulator(wiring.Component):
             ]
         ended = Signal()
         m.d.sync += ended.eq(pipe[arrived + 1].end)
-        m.d.comb += [self.done.eq(ended), self.working.eq(events.o.valid | valid | Cat(stage.issue for stage in pipe[1:]).any())]
+        m.d.comb += self.done.eq(ended)
         return m
