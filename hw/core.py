@@ -66,7 +66,7 @@ class TrainingCore(wiring.Component):
         m.submodules.transport = self._transport = TransportController(c)
         m.submodules.memory_access = self._access = MemoryAccess(c)
         m.submodules.weights = self._weights = TransposableMemory(c)
-        m.submodules.feedback = self._feedback = LaneRam(shape_of(c.weight), c.lanes, c.feedback_words)
+        m.submodules.feedback = self._feedback = LaneRam(shape_of(c.weight), c.lanes, c.feedback_words, block=True)
         m.submodules.tapes = self._tapes = SampleTapes(c)
         m.submodules.lists = self._lists = ActiveList(c)
         self._gradients = None
@@ -112,7 +112,7 @@ class TrainingCore(wiring.Component):
             forward.readout_ready.eq(readout.ready),
             readout.start.eq(forward.output_start), readout.slot.eq(packet.slot), readout.train.eq(packet.train),
             readout.label.eq(packet.label), readout.sequence.eq(packet.sequence),
-            readout.count.eq(self.network.size[self.network.layers]),
+            readout.count.eq(self.network.outputs),
             readout.spike.eq(forward.spike), readout.spike_output.eq(forward.spike_output),
             tapes.spike_en.eq(forward.tape_en), tapes.spike_address.eq(forward.tape_address),
             tapes.spike_data.eq(forward.tape_data), tapes.input_en.eq(self.tape_en),

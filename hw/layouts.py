@@ -42,12 +42,14 @@ class SettingsLayout(data.StructLayout):
 
 class NetworkLayout(data.StructLayout):
     """The started network: sizes and memory layout (spec/network.py). Arrays over neurons' layers are indexed
-    by l = 0 .. max_layers, arrays over weight layers by l - 1. Entries past ``layers`` are meaningless."""
+    by l = 0 .. max_layers, arrays over weight layers by l - 1. Entries past ``layers`` are meaningless. ``outputs`` is the
+    size of the last layer."""
 
     def __init__(self, config: CoreConfig):
         n = config.max_layers
         super().__init__({
             "layers": 4,
+            "outputs": 16,
             "size": data.ArrayLayout(16, n + 1),
             "blocks": data.ArrayLayout(block_count_bits(config), n + 1),
             "tile_base": data.ArrayLayout(bits_for(config.weight_tiles), n),

@@ -50,7 +50,7 @@ class NetworkTable(wiring.Component):
                                  network.layers.eq(settings.layers)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size),
+                m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size), network.outputs.eq(size),
                              network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
                              new_words.eq(size * blocks_before)]
                 m.next = "PLACE"

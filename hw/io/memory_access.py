@@ -148,7 +148,7 @@ class MemoryAccess(wiring.Component):
             with m.Case(Space.RANDOM):
                 m.d.sync += [left.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
-                m.d.sync += [left.eq(network.size[network.layers]), start.eq(0)]
+                m.d.sync += [left.eq(network.outputs), start.eq(0)]
             with m.Default():
                 m.d.sync += [left.eq(network.size[packet.layer]),
                              start.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]

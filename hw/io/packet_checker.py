@@ -87,7 +87,7 @@ class PacketChecker(wiring.Component):
                     in_range = (header.field >= first) & (header.field < after)
                     allowed = header.kind != Kind.WRITE if space not in WRITABLE_SPACES else Const(1)
                     m.d.comb += space_legal.eq(in_range & allowed)
-        label_legal = ~header.middle[0] | (header.field < self.network.size[self.network.layers])
+        label_legal = ~header.middle[0] | (header.field < self.network.outputs)
 
         error = Signal(ErrorCode)
         with m.Switch(header.kind):

@@ -5,12 +5,12 @@ from coldspike.spec.network import layout
 __all__ = ["network_of", "settings_of"]
 
 
-def network_of(config, layers):
-    """The laid out network as a dict of NetworkLayout fields."""
+def network_of(config, layers, unused=0):
+    """The laid out network as a dict of NetworkLayout fields; entries past the network are ``unused``."""
     places = layout(layers, config.lanes)
-    missing = [0] * (config.max_layers - len(places))
+    missing = [unused] * (config.max_layers - len(places))
     return {
-        "layers": len(places), "size": [*layers, *missing],
+        "layers": len(places), "outputs": layers[-1], "size": [*layers, *missing],
         "blocks": [places[0].in_blocks, *(p.out_blocks for p in places), *missing],
         "tile_base": [p.tile_base for p in places] + missing,
         "column_base": [p.column_base for p in places] + missing,

@@ -44,7 +44,7 @@ def check(config, networks):
             if fits:
                 network = ctx.get(dut.network)
                 for name, value in network_of(config, layers).items():
-                    meant = {"layers": None, "size": depth + 1, "blocks": depth + 1}.get(name, depth)
+                    meant = {"layers": None, "outputs": None, "size": depth + 1, "blocks": depth + 1}.get(name, depth)
                     shown = getattr(network, name)
                     assert (int(shown) == value if meant is None else [int(v) for v in shown][:meant] == value[:meant]), name
 

@@ -4,24 +4,9 @@ from dataclasses import dataclass, field
 
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
-from coldspike.spec.network import layout
 from coldspike.spec.packets import WRITABLE_SPACES, Kind, Space, header
 
 COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
-
-
-def network_values(config: CoreConfig, layers: tuple[int, ...]) -> dict:
-    """Value of a NetworkLayout; entries past the network are garbage, as they are allowed to be."""
-    placed = layout(layers, config.lanes)
-    garbage = config.max_layers + 1 - len(layers)
-    return {
-        "layers": len(layers) - 1,
-        "size": [*layers] + [1] * garbage,
-        "blocks": [-(-n // config.lanes) for n in layers] + [1] * garbage,
-        "tile_base": [p.tile_base for p in placed] + [0] * garbage,
-        "column_base": [p.column_base for p in placed] + [0] * garbage,
-        "block_base": [p.block_base for p in placed] + [0] * garbage,
-    }
 
 
 def sample(events: list[tuple[int, int]], label: int | None = None) -> list[int]:

@@ -9,8 +9,9 @@ from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
 
+from ..networks import network_of
 from ..support import simulate
-from .packets import judge, network_values, sample
+from .packets import judge, sample
 
 BUILDS = {
     "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2)),
@@ -25,7 +26,7 @@ def check(build, steps, running=1):
     dut = PacketChecker(config)
 
     async def bench(ctx):
-        ctx.set(dut.network, network_values(config, layers))
+        ctx.set(dut.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, running)
         for word, last, inputs, output, expected in steps:
             ctx.set(dut.word, {"data": word, "last": last})

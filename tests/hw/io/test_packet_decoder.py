@@ -10,8 +10,9 @@ from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
 
+from ..networks import network_of
 from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
-from .packets import broken, judge, network_values, random_good, sample
+from .packets import broken, judge, random_good, sample
 
 SMALL = CoreConfig.for_network((5, 3, 2), lanes=2)
 CASES = {
@@ -29,7 +30,7 @@ def words_of(packet):
 def bench_of(dut, config, layers, body=None):
     """Testbench that starts the network, then runs ``body``."""
     async def run(ctx):
-        ctx.set(dut.network, network_values(config, layers))
+        ctx.set(dut.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, 1)
         if body is not None:
             await body(ctx)
