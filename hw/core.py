@@ -15,6 +15,7 @@ from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .forward.engine import ForwardEngine
 from .io.memory_access import MemoryAccess
+from .io.stream_register import StreamRegister
 from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
 from .memory.lane_ram import LaneRam
 from .memory.tapes import SampleTapes
@@ -181,11 +182,12 @@ class TrainingCore(wiring.Component):
 
     def _connect_results(self, m):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
-        sources = (self._readout.o_result, self._sequencer.o_result, self._access.o_result)
-        for source in sources:
-            m.d.comb += source.ready.eq(self.o_result.ready)
+        m.submodules.result = result = StreamRegister(ResultLayout())
+        wiring.connect(m, result.o, wiring.flipped(self.o_result))
+        for source in (self._readout.o_result, self._sequencer.o_result, self._access.o_result):
+            m.d.comb += source.ready.eq(result.i.ready)
             with m.If(source.valid):
-                m.d.comb += [self.o_result.valid.eq(1), self.o_result.payload.eq(source.payload)]
+                m.d.comb += [result.i.valid.eq(1), result.i.payload.eq(source.payload)]
 
     def _connect_access(self, m):
         """Host access to every memory, and the memories' other clients; only one of them asks in a cycle."""
@@ -206,8 +208,8 @@ class TrainingCore(wiring.Component):
             self._feedback.r_addr.eq(backward.feedback_addr),
             self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
             self._feedback.w_addr.eq(transport.feedback_addr),
-            update.random_load.eq(writes[Space.RANDOM]),
         ]
+        m.d.sync += update.random_load.eq(writes[Space.RANDOM])  # ahead of the word's next element
         for k in range(c.lanes):
             m.d.comb += [
                 backward.feedback_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),

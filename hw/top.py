@@ -1,10 +1,11 @@
 """The accelerator with its ports: AXI4-Lite registers, AXI4-Stream packets in, results out, interrupt."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..spec.config import CoreConfig
+from ..spec.errors import ErrorCode
 from ..spec.packets import Kind
 from .control.counters import Counters
 from .control.run_control import RunControl
@@ -62,8 +63,13 @@ class Coldspike(wiring.Component):
             self.irq.eq(registers.irq),
         ]
 
-        dropped = core.i_descriptor.valid & core.i_descriptor.ready & (core.i_descriptor.payload.kind == Kind.ERROR)
-        idle = core.quiet & decoder.idle & ~results.o.valid
+        # Both come from afar: a cycle later is early enough for registers and counters.
+        dropped, status, idle = Signal(), Signal(ErrorCode), Signal()
+        m.d.sync += [
+            dropped.eq(core.i_descriptor.valid & core.i_descriptor.ready & (core.i_descriptor.payload.kind == Kind.ERROR)),
+            status.eq(core.i_descriptor.payload.status),
+            idle.eq(core.quiet & decoder.idle & ~core.o_result.valid & ~results.o.valid),
+        ]
         m.d.comb += [
             run.settings.eq(registers.settings), run.start.eq(registers.start), run.stop.eq(registers.stop),
             run.idle.eq(idle), decoder.running.eq(run.running), decoder.network.eq(run.network),
@@ -80,5 +86,5 @@ class Coldspike(wiring.Component):
             counters.increments.packets_dropped.eq(dropped),
         ]
         with m.If(dropped):
-            m.d.comb += registers.error_code.eq(core.i_descriptor.payload.status)
+            m.d.comb += registers.error_code.eq(status)
         return m

@@ -12,12 +12,12 @@ __all__ = [
 
 SLOTS = 4                # samples in flight: loading, waiting, forward, backward
 ACCUMULATOR_DRAIN = 7    # last issue of a layer -> all its sums are readable
-SCAN_TO_SPIKE = 29       # start of a layer's scan -> its first slot leaves the firing rule
+SCAN_TO_SPIKE = 31       # start of a layer's scan -> its first slot leaves the firing rule
 SPIKE_QUEUE = 2          # spike written to the queue -> readable as an event
 READOUT_FIXED = 33       # readout of K outputs: 2 K and this
 RESULT_HEADER = 3        # words before the logits
 RESULT_WORD = 2          # cycles for a logit word
-BACKWARD_LAYER = 13      # cycles of a visited layer besides its jobs' blocks
+BACKWARD_LAYER = 14      # cycles of a visited layer besides its jobs' blocks
 UPDATE_LINGER = 5        # backward pass done -> its last word is updated, without a gradient memory
 WALK_START = 2           # start of an update or a transport -> its first word
 UPDATE_DRAIN = 9         # last word of an update -> the unit is empty

@@ -40,7 +40,7 @@ class ActiveList(wiring.Component):
         m = Module()
         c = self._config
         neuron = bits_for(c.neuron_blocks) + bits_for(c.lanes)
-        m.submodules.entries = entries = Ram(ActiveLayout(c), SLOTS << neuron)
+        m.submodules.entries = entries = Ram(ActiveLayout(c), SLOTS << neuron, block=True)
         counts = Array(Signal.like(self.r_count, name=f"count_{slot}_{layer}")
                        for slot in range(SLOTS) for layer in range(c.max_layers))
 

@@ -62,13 +62,16 @@ class BackwardEngine(wiring.Component):
 
         # The layer in work as l - 1, and how many of its jobs the lanes have not taken yet.
         layer, slot, left = Signal(bits_for(c.max_layers)), Signal.like(self.slot), Signal.like(self.list_count)
+        # Length of the next layer's list, looked up before its turn.
+        count = Signal.like(self.list_count)
+        m.d.sync += count.eq(self.list_count)
         start_layer = Signal()
         below, is_first, taken = Signal.like(layer), Signal(), lanes.i_jobs.valid & lanes.i_jobs.ready
         m.d.comb += [is_first.eq(layer == 0), below.eq(Mux(is_first, 0, layer - 1))]
         m.d.comb += [
-            self.list_slot.eq(slot), self.list_layer.eq(layer), self.list_base.eq(network.block_base[layer]),
+            self.list_slot.eq(slot), self.list_layer.eq(below), self.list_base.eq(network.block_base[layer]),
             self.list_en.eq(feed.list_en), self.list_index.eq(feed.list_index), feed.list_entry.eq(self.list_entry),
-            feed.start.eq(start_layer), feed.count.eq(self.list_count), feed.slot.eq(slot),
+            feed.start.eq(start_layer), feed.count.eq(count), feed.slot.eq(slot),
             feed.output.eq(layer + 1 == network.layers), feed.base.eq(network.block_base[layer]),
             feed.column_base.eq(network.column_base[layer]), feed.in_blocks.eq(network.blocks[layer]),
             self.output_en.eq(feed.output_en), self.output_addr.eq(feed.output_addr), feed.output_data.eq(self.output_data),
@@ -93,15 +96,15 @@ class BackwardEngine(wiring.Component):
             m.d.sync += left.eq(left - 1)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.busy.eq(0)
+                m.d.comb += [self.busy.eq(0), self.list_slot.eq(self.slot), self.list_layer.eq(network.layers - 1)]
                 with m.If(self.start):
                     m.d.sync += [slot.eq(self.slot), layer.eq(network.layers - 1)]
                     m.next = "LAYER"
             with m.State("LAYER"):
-                m.d.comb += start_layer.eq(self.list_count != 0)
-                m.d.sync += left.eq(self.list_count)
+                m.d.comb += start_layer.eq(count != 0)
+                m.d.sync += left.eq(count)
                 m.next = "WALK"
-                with m.If(self.list_count == 0):
+                with m.If(count == 0):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"
             with m.State("WALK"):

@@ -21,7 +21,7 @@ class JobLayout(data.StructLayout):
 
 
 class ErrorFeed(wiring.Component):
-    """Walks an active list and makes a job of each entry. First job 7 cycles after ``start``, then one a cycle.
+    """Walks an active list and makes a job of each entry. First job 8 cycles after ``start``, then one a cycle.
 
     Members
     -------
@@ -54,24 +54,24 @@ class ErrorFeed(wiring.Component):
         c = self._config
         low, q = bits_for(c.lanes), c.error
         advance, index, left = Signal(), Signal.like(self.list_index), Signal.like(self.count)
-        valid = [Signal(name=f"valid_{n}") for n in range(7)]
-        m.d.comb += [advance.eq(~valid[6] | self.o_jobs.ready), valid[0].eq(left != 0),
+        valid = [Signal(name=f"valid_{n}") for n in range(8)]
+        m.d.comb += [advance.eq(~valid[7] | self.o_jobs.ready), valid[0].eq(left != 0),
                      self.list_en.eq(advance & valid[0]), self.list_index.eq(index)]
         with m.If(self.start):
             m.d.sync += [index.eq(0), left.eq(self.count)]
         with m.Elif(advance & valid[0]):
             m.d.sync += [index.eq(index + 1), left.eq(left - 1)]
 
-        # Stage 1: list entry; its error is asked for. Stage 2: the error's lane.
-        neuron, output = self.list_entry.index, Signal(bits_for(c.max_outputs))
-        entry = [self.list_entry] + [Signal(ActiveLayout(c), name=f"entry_{n}") for n in range(2, 6)]
+        # Stage 1: list entry. Stage 2: its error is asked for. Stage 3: the error's lane.
+        entry = [self.list_entry] + [Signal(ActiveLayout(c), name=f"entry_{n}") for n in range(2, 7)]
+        neuron, output = entry[1].index, Signal(bits_for(c.max_outputs))
         m.d.comb += [
-            output.eq(neuron), self.output_en.eq(advance & valid[1]), self.output_addr.eq(Cat(output, self.slot)),
-            self.sum_en.eq(advance & valid[1]), self.sum_addr.eq(self.base + (neuron >> low)),
+            output.eq(neuron), self.output_en.eq(advance & valid[2]), self.output_addr.eq(Cat(output, self.slot)),
+            self.sum_en.eq(advance & valid[2]), self.sum_addr.eq(self.base + (neuron >> low)),
         ]
         summed, direct = Signal(shape_of(c.error_sum)), Signal(shape_of(q))
 
-        # Stages 3 to 5: rounded error, products with the derivatives, factors.
+        # Stages 4 to 6: rounded error, products with the derivatives, factors.
         rounded, error = round_shift(summed, c.weight.fraction), Signal(shape_of(q))
         error_saturated, error_saturated_late = Signal(), Signal()
         g_product, h_product = (Signal(signed(q.bits + c.factor.bits + 1), name=name) for name in ("g_product", "h_product"))
@@ -85,16 +85,16 @@ class ErrorFeed(wiring.Component):
                 direct.eq(self.output_data),
                 error.eq(Mux(self.output, direct, saturate(rounded, q))),
                 error_saturated.eq(~self.output & overflows(rounded, q)),
-                g_product.eq(error * entry[3].level_factor), h_product.eq(error * entry[3].slope_factor),
-                offset.eq(entry[3].index * self.in_blocks), error_saturated_late.eq(error_saturated),
-                job.index.eq(entry[4].index), job.column.eq(self.column_base + offset),
+                g_product.eq(error * entry[4].level_factor), h_product.eq(error * entry[4].slope_factor),
+                offset.eq(entry[4].index * self.in_blocks), error_saturated_late.eq(error_saturated),
+                job.index.eq(entry[5].index), job.column.eq(self.column_base + offset),
                 job.g.eq(saturate(g_round, q)), job.h.eq(saturate(h_round, q)),
                 job.saturated.eq(error_saturated_late + overflows(g_round, q) + overflows(h_round, q)),
             ]
-        with m.If(advance & valid[2] & ~self.output):
-            with m.Switch(entry[1].index[:low]):
+        with m.If(advance & valid[3] & ~self.output):
+            with m.Switch(entry[2].index[:low]):
                 for k in range(c.lanes):
                     with m.Case(k):
                         m.d.sync += summed.eq(self.sum_data[k])
-        m.d.comb += self.o_jobs.valid.eq(valid[6])
+        m.d.comb += self.o_jobs.valid.eq(valid[7])
         return m

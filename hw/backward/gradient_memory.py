@@ -43,7 +43,7 @@ class GradientMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words)
+        m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words, block=True)
         # The sum, its saturation and the write each have a cycle of their own.
         fetched, adding = delay(m, words.r_en, 1, "fetched"), delay(m, self.add_en, self.READ_LATENCY, "adding")
         added, storing = delay(m, adding, 1, "added"), delay(m, adding, 2, "storing")

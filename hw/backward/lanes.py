@@ -77,10 +77,11 @@ class BackwardLanes(wiring.Component):
 
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
-        word, last, first = Signal(GradientWordLayout(c)), Signal(), Signal()
-        m.d.comb += [last.eq(valid & (block + 1 == self.in_blocks)), self.i_jobs.ready.eq(~valid | last)]
+        word, final, last, first = Signal(GradientWordLayout(c)), Signal(), Signal(), Signal()
+        m.d.comb += [last.eq(valid & final), self.i_jobs.ready.eq(~valid | last)]
         with m.If(valid):
-            m.d.sync += [block.eq(block + 1), word.address.eq(word.address + 1), word.tile.eq(word.tile + self.out_blocks)]
+            m.d.sync += [block.eq(block + 1), final.eq(block + 2 == self.in_blocks),
+                         word.address.eq(word.address + 1), word.tile.eq(word.tile + self.out_blocks)]
         with m.If(last):
             m.d.sync += [valid.eq(0), block.eq(0)]
         with m.If(self.restart):
@@ -88,7 +89,8 @@ class BackwardLanes(wiring.Component):
         with m.If(self.i_jobs.valid & self.i_jobs.ready):
             taken = self.i_jobs.payload
             m.d.sync += [
-                valid.eq(1), job.eq(taken), first.eq(fresh), fresh.eq(0), word.address.eq(taken.column),
+                valid.eq(1), final.eq(self.in_blocks == 1), job.eq(taken), first.eq(fresh), fresh.eq(0),
+                word.address.eq(taken.column),
                 word.tile.eq(self.tile_base + (taken.index >> low)), word.column.eq(taken.index[:low]),
                 word.layer.eq(self.layer), word.neuron.eq((self.block_base << low) + taken.index),
             ]

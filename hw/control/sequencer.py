@@ -29,7 +29,8 @@ class Sequencer(wiring.Component):
     last_slot, trained_slot : Out. Slots of the last sample and of the last training sample.
     o_result : Out(stream ResultLayout). Results of UPDATE packets and of bad ones.
     updating : Out(1). An update is being made.
-    quiet : Out(1). No work in flight. ``batch_done`` : Out(1). An UPDATE packet was carried out.
+    quiet : Out(1). No work in flight, and none begun; a register, as all units have a say.
+    batch_done : Out(1). An UPDATE packet was carried out.
     """
 
     def __init__(self, config: CoreConfig):
@@ -63,11 +64,12 @@ class Sequencer(wiring.Component):
                 m.d.sync += self.slots_busy[slot].eq(0)
 
         calm = (self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.transport_busy & ~self.access_busy)
-        can_overlap = 1 if self._config.gradient_memory else calm
-        m.d.comb += self.quiet.eq(calm & ~self.forward_busy)
+        can_overlap = 1 if self._config.gradient_memory else self.quiet
+        m.d.sync += self.quiet.eq(0)
         sample = self.i_descriptor.valid & (descriptor.kind == Kind.SAMPLE)
         with m.FSM():
             with m.State("DISPATCH"):
+                m.d.sync += self.quiet.eq(calm & ~self.forward_busy & ~self.i_descriptor.ready)
                 with m.If(sample):
                     m.d.comb += self.forward_start.eq(
                         ~self.forward_busy & can_overlap & (self.payload_valid | (descriptor.count == 0)))

@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..io.stream_buffer import StreamBuffer
 from ..io.stream_register import StreamRegister
 from ..layouts import EventLayout, block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
@@ -63,8 +64,8 @@ class SynapseAccumulator(wiring.Component):
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
 
         # The events pass two registers, because a queue's memory, the product that places a row and its sum with the layer's
-        # first tile need a cycle each.
-        m.submodules.events = events = StreamRegister(EventLayout(c))
+        # first tile need a cycle each; the first one also keeps the walk's end from reaching back to the queue.
+        m.submodules.events = events = StreamBuffer(EventLayout(c))
         m.submodules.placed = placed = StreamRegister(_PlacedLayout(c))
         wiring.connect(m, wiring.flipped(self.i_events), events.i)
         m.d.comb += [
@@ -74,20 +75,21 @@ class SynapseAccumulator(wiring.Component):
 
         # Event register and its walk over the output blocks.
         event, valid, tile = Signal(EventLayout(c)), Signal(), Signal(bits_for(c.weight_tiles))
-        block, first = Signal.like(self.blocks), Signal(init=1)
+        block, last, first = Signal.like(self.blocks), Signal(), Signal(init=1)
         null = event.end & first
         issue = valid & (~event.end | first)
         finish = Signal()
         m.d.comb += [
-            finish.eq(valid & (~issue | (block + 1 == self.blocks))),
+            finish.eq(valid & (~issue | last)),
             placed.o.ready.eq(~valid | (finish & ~event.end)),
         ]
         with m.If(finish):
             m.d.sync += [valid.eq(0), block.eq(0), first.eq(event.end)]
         with m.Elif(issue):
-            m.d.sync += [block.eq(block + 1), tile.eq(tile + 1)]
+            m.d.sync += [block.eq(block + 1), last.eq(block + 2 == self.blocks), tile.eq(tile + 1)]
         with m.If(placed.o.valid & placed.o.ready):
-            m.d.sync += [valid.eq(1), event.eq(placed.o.payload.event), tile.eq(self.tile_base + placed.o.payload.offset)]
+            m.d.sync += [valid.eq(1), event.eq(placed.o.payload.event), last.eq(self.blocks == 1),
+                         tile.eq(self.tile_base + placed.o.payload.offset)]
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
         # Stages behind the issue: those of the weight memory, product, sum.

@@ -1,21 +1,24 @@
 """Serialises accumulated neurons: of each block only those that fired (of the output layer, all)."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..arithmetic.priority import lowest_bit
+from ..arithmetic.priority import at_least, lowest_bit
 from ..layouts import block_count_bits, shape_of
 from .rule import NeuronLayout, classify
 
 __all__ = ["NeuronScan"]
 
+GROUP = 4
+"""Lanes among which the first of two multiplexers chooses."""
+
 
 class NeuronScan(wiring.Component):
     """Walks the blocks of a layer's accumulators; a block takes max(1, neurons sent) cycles.
 
-    First slot 4 cycles after ``start``. Silent neurons cost nothing.
+    First slot 6 cycles after ``start``. Silent neurons cost nothing.
 
     Members
     -------
@@ -43,52 +46,82 @@ class NeuronScan(wiring.Component):
         c, lanes = self._config, self._config.lanes
         low = bits_for(lanes)
 
-        # Fetch: the accumulators' read register always holds the next block.
+        # Fetch: the accumulators' read register holds a block.
         address, left = Signal.like(self.r_addr), Signal.like(self.blocks)
-        fetched, take = Signal(), Signal()
+        fetched, ahead, held = Signal(), Signal(), Signal()
+        move, take = Signal(), Signal()
         output, potential, count = Signal(), Signal(), Signal(16)
-        m.d.comb += [self.r_en.eq((left != 0) & (~fetched | take)), self.r_addr.eq(address)]
+        m.d.comb += [self.r_en.eq((left != 0) & (~fetched | move)), self.r_addr.eq(address)]
         with m.If(self.r_en):
             m.d.sync += [address.eq(address + 1), left.eq(left - 1), fetched.eq(1)]
-        with m.Elif(take):
+        with m.Elif(move):
             m.d.sync += fetched.eq(0)
 
-        # Hold: one block, its remaining neurons as a mask.
-        held, last, mask = Signal(), Signal(), Signal(lanes)
-        slopes = [Signal.like(slope, name=f"slope_{k}") for k, slope in enumerate(self.slopes)]
-        levels = [Signal.like(level, name=f"level_{k}") for k, level in enumerate(self.levels)]
-        block = Signal(range(-(-c.max_neurons // lanes) + 1))
-        wanted = Signal(lanes)
+        # Ahead: the next block, which of its neurons are wanted as a mask, its number and whether it is the layer's last.
+        values = [*self.slopes, *self.levels]
+        next_values = [Signal.like(value, name=f"next_value_{n}") for n, value in enumerate(values)]
+        next_mask, next_number, next_last = Signal(lanes), Signal(range(-(-c.max_neurons // lanes) + 1)), Signal()
+        block, wanted = Signal.like(next_number), Signal(lanes)
+        m.d.comb += move.eq(~ahead | take)
         for k in range(lanes):
             fires = classify(c, self.slopes[k], self.levels[k])[2]
             m.d.comb += wanted[k].eq((fires | output) & (((block << low) | k) < count))
-        rest, lane = Signal(lanes), Signal(low)
-        m.d.comb += [rest.eq(mask & (mask - 1)), take.eq(fetched & (~held | (rest == 0)))]
-        with m.If(take):
-            m.d.sync += [held_value.eq(value) for held_value, value in zip(slopes + levels, self.slopes + self.levels)]
-            m.d.sync += [mask.eq(wanted), held.eq(1), last.eq(left == 0), block.eq(block + 1)]
-        with m.Elif(held):
-            m.d.sync += mask.eq(rest)
-            with m.If(rest == 0):
-                m.d.sync += held.eq(0)
+        with m.If(move):
+            m.d.sync += ahead.eq(fetched)
+            with m.If(fetched):
+                m.d.sync += [later.eq(value) for later, value in zip(next_values, values)]
+                m.d.sync += [next_mask.eq(wanted), next_number.eq(block), next_last.eq(left == 0), block.eq(block + 1)]
         with m.If(self.start):
             m.d.sync += [address.eq(self.base), left.eq(self.blocks), count.eq(self.count), block.eq(0),
                          output.eq(self.output), potential.eq(self.potential)]
 
-        with m.If(held):
-            with m.Switch(lane):
-                for k in range(lanes):
-                    with m.Case(k):
-                        m.d.sync += [self.neuron.slope.eq(slopes[k]), self.neuron.level.eq(levels[k])]
-
-        # Send: the lowest remaining lane, and the markers with the block's last slot.
-        m.d.comb += lane.eq(lowest_bit(mask))
-        m.d.sync += [
-            self.neuron.item.eq(held & (mask != 0)),
-            self.neuron.index.eq(((block - 1) << low) | lane),
-            self.neuron.potential.eq(potential),
-            self.neuron.block_last.eq(held & (rest == 0)),
-            self.neuron.layer_last.eq(held & (rest == 0) & last),
-        ]
-        m.d.comb += self.busy.eq(held | fetched | (left != 0))
+        # Held: one block, its remaining neurons as a mask. Whether the next slot is its last is a register, because it
+        # moves everything above.
+        held_values = [Signal.like(value, name=f"held_value_{n}") for n, value in enumerate(values)]
+        mask, number, last, single = Signal(lanes), Signal.like(next_number), Signal(), Signal()
+        m.d.comb += take.eq(~held | single)
+        with m.If(take):
+            m.d.sync += held.eq(ahead)
+            with m.If(ahead):
+                m.d.sync += [later.eq(value) for later, value in zip(held_values, next_values)]
+                m.d.sync += [mask.eq(next_mask), number.eq(next_number), last.eq(next_last), single.eq(~at_least(next_mask, 2))]
+        with m.Else():
+            m.d.sync += [mask.eq(mask & (mask - 1)), single.eq(~at_least(mask, 3))]
+        sending = Signal()
+        m.d.sync += sending.eq(held)
+        m.d.comb += self.busy.eq(sending | held | ahead | fetched | (left != 0))
+        self._send(m, held, sending, mask, single, last, number, potential, held_values)
         return m
+
+    def _send(self, m, held, sending, mask, single, last, number, potential, values):
+        """The lowest remaining lane, and the markers with the block's last slot: the lowest of each group of lanes, then of
+        the groups."""
+        lanes = self._config.lanes
+        slopes, levels = values[:lanes], values[lanes:]
+        groups = [range(first, min(first + GROUP, lanes)) for first in range(0, lanes, GROUP)]
+        chosen = Signal(range(len(groups)))
+        candidates = []
+        for g, group in enumerate(groups):
+            slope, level = Signal.like(slopes[0], name=f"slope_{g}"), Signal.like(levels[0], name=f"level_{g}")
+            inner, lane = mask[group.start:group.stop], Signal(range(len(group)), name=f"lane_{g}")
+            with m.If(held):
+                m.d.sync += lane.eq(lowest_bit(inner))
+                with m.Switch(lowest_bit(inner)):
+                    for k in range(len(group)):
+                        with m.Case(k):
+                            m.d.sync += [slope.eq(slopes[group[k]]), level.eq(levels[group[k]])]
+            candidates.append((slope, level, lane))
+        with m.If(held):
+            m.d.sync += chosen.eq(lowest_bit(Cat(mask[group.start:group.stop].any() for group in groups)))
+        late = {name: Signal(name=name) for name in ("item", "block_last", "layer_last")}
+        late_number = Signal.like(number)
+        m.d.sync += [
+            late["item"].eq(held & mask.any()), late["block_last"].eq(held & single), late["layer_last"].eq(held & single & last),
+            late_number.eq(number), self.neuron.potential.eq(potential), *(self.neuron[name].eq(late[name]) for name in late),
+        ]
+        with m.If(sending):
+            with m.Switch(chosen):
+                for g, (slope, level, lane) in enumerate(candidates):
+                    with m.Case(g):
+                        m.d.sync += [self.neuron.slope.eq(slope), self.neuron.level.eq(level),
+                                     self.neuron.index.eq(Cat(lane, chosen, late_number))]

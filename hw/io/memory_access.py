@@ -32,7 +32,7 @@ class MemoryAccess(wiring.Component):
     i_payload : In(stream 32). Elements to write.
     r_en, w_en : Out(1). Read (data up to 3 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
-    w_data : Out, P x 32 bits, the elements in their lower bits.
+    w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
     lane : Out; r_data : In(64), that lane's element of the word last read, one cycle later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
     busy : Out(1).
@@ -54,7 +54,7 @@ class MemoryAccess(wiring.Component):
         left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
         two_words, element = Signal(), Signal(64)
         address, tile = Signal.like(access.address), Signal.like(access.tile)
-        start, words = Signal.like(access.address), Signal.like(access.address)
+        start, words, stride = Signal.like(access.address), Signal.like(access.address), Signal.like(network.blocks[0])
         space = packet.space
         m.d.comb += [
             two_words.eq(sum(space == s for s in TWO_WORD_SPACES)),
@@ -62,30 +62,41 @@ class MemoryAccess(wiring.Component):
             access.address.eq(address), access.tile.eq(tile),
         ]
         result = self.o_result.payload
-        m.d.comb += [self.lane.eq(lane), self.busy.eq(1)]
+        m.d.comb += self.lane.eq(lane)
+
+        # A register, because it switches the addresses of all memories.
+        def idle():
+            m.d.sync += self.busy.eq(0)
+            m.next = "IDLE"
+
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.busy.eq(0)
                 with m.If(self.start):
+                    m.d.sync += self.busy.eq(1)
                     m.next = "PLACE"
             with m.State("PLACE"):
-                self._place(m, left, start, words, tile)
+                self._place(m, left, start, stride, tile)
+                m.next = "COLUMN"
+            with m.State("COLUMN"):
+                m.d.sync += words.eq(packet.column * stride)
                 m.next = "LOCATE"
             with m.State("LOCATE"):
                 m.d.sync += address.eq(start + words)
-                m.d.sync += [lane.eq(0), high.eq(0), word.eq(0), *(element.eq(0) for element in self.w_data)]
+                m.d.sync += [lane.eq(0), high.eq(0), word.eq(0)]
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
                     m.next = "GATHER"
             with m.State("GATHER"):
                 m.d.comb += self.i_payload.ready.eq(1)
                 with m.If(self.i_payload.valid):
-                    m.d.sync += [Array(self.w_data)[lane].eq(self.i_payload.payload), lane.eq(lane + 1), left.eq(left - 1)]
+                    m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
+                    with m.If(lane == 0):  # a word begins
+                        m.d.sync += [element.eq(0) for element in self.w_data]
+                    m.d.sync += Array(self.w_data)[lane].eq(self.i_payload.payload)
                     with m.If((left == 1) | lane.all()):
                         m.next = "STORE"
             with m.State("STORE"):
                 m.d.comb += self.w_en.eq(1)
-                m.d.sync += [element.eq(0) for element in self.w_data]
                 m.d.sync += [lane.eq(0), address.eq(address + 1),
                              tile.eq(tile + network.blocks[packet.layer])]
                 m.next = "GATHER"
@@ -102,7 +113,7 @@ class MemoryAccess(wiring.Component):
                     with m.If(word == 1):
                         m.next = "FETCH"
                         with m.If(packet.kind == Kind.WRITE):
-                            m.next = "IDLE"
+                            idle()
             with m.State("FETCH"):
                 m.d.comb += self.r_en.eq(1)
                 m.d.sync += wait.eq(2)
@@ -129,20 +140,20 @@ class MemoryAccess(wiring.Component):
                                          tile.eq(tile + network.blocks[packet.layer])]
                             m.next = "FETCH"
                         with m.If(left == 1):
-                            m.next = "IDLE"
+                            idle()
         return m
 
-    def _place(self, m, left, start, words, tile):
-        """Elements, and the first address as ``start`` and ``words`` after it, of the packet's space; single-lane output
-        errors are one "block" each."""
+    def _place(self, m, left, start, stride, tile):
+        """Elements, first address and words of a column, of the packet's space; single-lane output errors are one "block"
+        each."""
         c, network, packet, space = self._config, self.network, self.packet, self.packet.space
         above, below = Signal.like(packet.layer), Signal.like(packet.layer)
         m.d.comb += [above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above))]
-        m.d.sync += [tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes))), words.eq(0)]
+        m.d.sync += [tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes))), stride.eq(0)]
         with m.Switch(space):
             with m.Case(Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT):
                 m.d.sync += [
-                    left.eq(network.size[above]), words.eq(packet.column * network.blocks[above]),
+                    left.eq(network.size[above]), stride.eq(network.blocks[above]),
                     start.eq(network.column_base[above] - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0)),
                 ]
             with m.Case(Space.RANDOM):

@@ -83,7 +83,8 @@ class PacketDecoder(wiring.Component):
         m.submodules.checker = checker = PacketChecker(self.config)
         m.submodules.tape = tape = InputTape(self.config)
         m.submodules.payload = payload = PacketFifo(32, depth=self.payload_depth)
-        m.submodules.descriptors = descriptors = StreamRegister(DescriptorLayout())
+        # Whether the core takes a descriptor depends on all its units; that ends here.
+        m.submodules.descriptors = descriptors = StreamRegister(DescriptorLayout(), cut=True)
         wiring.connect(m, wiring.flipped(self.i), words.i)
         wiring.connect(m, payload.o, wiring.flipped(self.o_payload))
         wiring.connect(m, descriptors.o, wiring.flipped(self.o_descriptor))

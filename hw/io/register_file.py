@@ -15,6 +15,9 @@ __all__ = ["ADDRESS_BITS", "RegisterFile"]
 ADDRESS_BITS = 12
 """Byte address bits of the register space: 4 KiB, the smallest window of common interconnects."""
 
+READ_GROUP = 4
+"""Address bits of a group of registers."""
+
 
 def _word(register: Register, values: dict[str, ValueLike]) -> Value:
     """Word of a register whose fields have these values; bits outside fields are zero."""
@@ -93,6 +96,8 @@ class RegisterFile(wiring.Component):
         mask = Signal(32)
         m.d.comb += mask.eq(Cat(strobe.replicate(8) for strobe in slave.write_strobes))
         ones = slave.write_data & mask
+        locked = Signal()  # a register: accesses are two cycles apart, and START locks in the cycle after its own
+        m.d.sync += locked.eq(self.locked)
 
         def written(name):
             return slave.write & (slave.write_address == registers[name].address >> 2)
@@ -101,7 +106,7 @@ class RegisterFile(wiring.Component):
         command = Signal(32)
         m.d.comb += command.eq(Mux(written("CONTROL"), ones, 0))
         m.d.sync += [
-            self.start.eq(command[Control.START] & ~self.locked),
+            self.start.eq(command[Control.START] & ~locked),
             self.stop.eq(command[Control.STOP]),
             self.clear_counters.eq(command[Control.CLEAR_COUNTERS]),
         ]
@@ -117,12 +122,12 @@ class RegisterFile(wiring.Component):
             for name, value in storage.items():
                 with m.Case(registers[name].address >> 2):
                     m.d.comb += config_written.eq(1)
-                    with m.If(~self.locked):
+                    with m.If(~locked):
                         m.d.sync += value.eq(ones | (value & ~mask))
 
         # The sticky error
         error = Signal(ErrorCode)
-        busy = self.locked & (config_written | command[Control.START])
+        busy = locked & (config_written | command[Control.START])
         clear_error = command[Control.CLEAR_ERROR]
         record = (self.error_valid | busy) & ((error == ErrorCode.NONE) | clear_error)
         with m.If(record):
@@ -145,15 +150,34 @@ class RegisterFile(wiring.Component):
         state = {"RUNNING": self.running, "IDLE": self.idle, "ERROR": error}
         values |= {"STATUS": _word(registers["STATUS"], state), "CONTROL": Const(0),
                    "INTERRUPT_ENABLE": enable, "INTERRUPT_STATUS": pending}
-        m.d.comb += [slave.read_error.eq(1), slave.write_error.eq(1)]
-        with m.If(slave.read), m.Switch(slave.read_address):
-            for name, register in registers.items():
-                with m.Case(register.address >> 2):
-                    m.d.comb += [slave.read_data.eq(values[name]), slave.read_error.eq(0)]
+        self._read(m, slave, {register.address >> 2: values[name] for name, register in registers.items()})
+        m.d.comb += slave.write_error.eq(1)
         with m.Switch(slave.write_address):
             with m.Case(*(register.address >> 2 for register in registers.values())):
                 m.d.comb += slave.write_error.eq(0)
         return m
+
+    def _read(self, m: Module, slave: AxiLiteSlave, words: dict[int, ValueLike]):
+        """Reading in two steps: in each group of registers one of them, then one of the groups."""
+        row = slave.read_address[READ_GROUP:]
+        known = Signal()
+        m.d.comb += slave.read_error.eq(~known)
+        with m.If(slave.read):
+            m.d.sync += known.eq(0)
+            with m.Switch(slave.read_address):
+                with m.Case(*words):
+                    m.d.sync += known.eq(1)
+        for group in sorted({address >> READ_GROUP for address in words}):
+            found = Signal(32, name=f"group_{group}")
+            with m.If(slave.read):
+                m.d.sync += found.eq(0)
+                with m.Switch(slave.read_address[:READ_GROUP]):
+                    for address, value in words.items():
+                        if address >> READ_GROUP == group:
+                            with m.Case(address % (1 << READ_GROUP)):
+                                m.d.sync += found.eq(value)
+            with m.If(row == group):
+                m.d.comb += slave.read_data.eq(found)
 
     def _inputs(self) -> dict[str, ValueLike]:
         """Values of the registers that are constants or come from outside."""

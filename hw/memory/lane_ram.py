@@ -1,6 +1,6 @@
-"""Block memory of P lanes: one word holds one element for each lane."""
+"""Memory of P lanes: one word holds one element for each lane."""
 
-from amaranth.hdl import Module, ShapeLike
+from amaranth.hdl import Cat, Module, Shape, ShapeLike, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,12 +9,15 @@ from .ram import Ram
 
 __all__ = ["LaneRam"]
 
+BLOCK_BITS = 36
+"""Width of the block RAMs that FPGAs have."""
+
 
 class LaneRam(wiring.Component):
-    """P memories at one address. Latency, throughput and transparency as Ram.
+    """P memories at one address. Latency, throughput and parameters as Ram.
 
-    The lanes are separate memories and separate signals: synthesis merges what it can, while a simulator that
-    keeps 1,000-bit words in arrays spends most of its time cutting lanes out of them.
+    The lanes are separate signals and separate memories (in block RAM as many of them share one as fit its 36 bits):
+    a simulator that keeps 1,000-bit words in arrays spends most of its time cutting lanes out of them.
 
     Members
     -------
@@ -24,9 +27,9 @@ class LaneRam(wiring.Component):
     """
 
     def __init__(self, shape: ShapeLike, lanes: int, depth: int, *, transparent: bool = False,
-                 second: bool = False):
+                 second: bool = False, block: bool = False):
         self._shape, self._lanes, self._depth, self._second = shape, lanes, depth, second
-        self._transparent = transparent
+        self._transparent, self._block = transparent, block
         address = bits_for(depth)
         super().__init__({
             "r_en": In(1), "r_addr": In(address), "r_data": Out(shape).array(lanes),
@@ -36,13 +39,21 @@ class LaneRam(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        for lane in range(self._lanes):
-            m.submodules[f"lane_{lane}"] = ram = Ram(
-                self._shape, self._depth, transparent=self._transparent, second=self._second)
+        bits = Shape.cast(self._shape).width
+        together = max(1, BLOCK_BITS // bits) if self._block else 1
+        for first in range(0, self._lanes, together):
+            lanes = range(first, min(first + together, self._lanes))
+            m.submodules[f"lane_{first}"] = ram = Ram(
+                bits * len(lanes), self._depth, transparent=self._transparent, second=self._second, block=self._block)
             m.d.comb += [
-                ram.r_en.eq(self.r_en), ram.r_addr.eq(self.r_addr), self.r_data[lane].eq(ram.r_data),
-                ram.w_en.eq(self.w_en), ram.w_addr.eq(self.w_addr), ram.w_data.eq(self.w_data[lane]),
+                ram.r_en.eq(self.r_en), ram.r_addr.eq(self.r_addr), self._word(self.r_data, lanes).eq(ram.r_data),
+                ram.w_en.eq(self.w_en), ram.w_addr.eq(self.w_addr), ram.w_data.eq(self._word(self.w_data, lanes)),
             ]
             if self._second:
-                m.d.comb += [ram.s_en.eq(self.s_en), ram.s_addr.eq(self.s_addr), self.s_data[lane].eq(ram.s_data)]
+                m.d.comb += [ram.s_en.eq(self.s_en), ram.s_addr.eq(self.s_addr), self._word(self.s_data, lanes).eq(ram.s_data)]
         return m
+
+    @staticmethod
+    def _word(elements, lanes: range) -> Value:
+        """The lanes' elements side by side."""
+        return Cat(Value.cast(elements[lane]) for lane in lanes)

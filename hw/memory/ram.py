@@ -1,4 +1,4 @@
-"""Block memory: one write port, one or two registered read ports."""
+"""Memory: one write port, one or two registered read ports."""
 
 from amaranth.hdl import Module, Shape, ShapeLike, Value, unsigned
 from amaranth.lib import memory, wiring
@@ -18,6 +18,7 @@ class Ram(wiring.Component):
     shape : layout or shape of a word.
     depth : words.
     second : a second read port.
+    block : in block RAM, however small; else synthesis chooses between that and LUTs.
     transparent : a read of the address written in the same cycle gives the new word; otherwise the old one
         (undefined in hardware: users must not collide).
 
@@ -29,8 +30,8 @@ class Ram(wiring.Component):
     s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for.
     """
 
-    def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False, second: bool = False):
-        self._shape, self._depth, self._transparent, self._second = shape, depth, transparent, second
+    def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False, second: bool = False, block: bool = False):
+        self._shape, self._depth, self._transparent, self._second, self._block = shape, depth, transparent, second, block
         abits = bits_for(depth)
         super().__init__({
             "r_en": In(1), "r_addr": In(abits), "r_data": Out(shape),
@@ -41,7 +42,8 @@ class Ram(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         word = unsigned(Shape.cast(self._shape).width)
-        m.submodules.memory = mem = memory.Memory(shape=word, depth=self._depth, init=[])
+        m.submodules.memory = mem = memory.Memory(shape=word, depth=self._depth, init=[],
+                                               attrs={"ram_style": "block"} if self._block else {})
         write = mem.write_port()
         read = mem.read_port(transparent_for=(write,) if self._transparent else ())
         m.d.comb += [

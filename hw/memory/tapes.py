@@ -37,8 +37,8 @@ class SampleTapes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         word = spike_layout(self._config)
-        m.submodules.inputs = inputs = Ram(word, SLOTS << self._input_bits)
-        m.submodules.spikes = spikes = Ram(word, SLOTS << self._spike_bits)
+        m.submodules.inputs = inputs = Ram(word, SLOTS << self._input_bits, block=True)
+        m.submodules.spikes = spikes = Ram(word, SLOTS << self._spike_bits, block=True)
         from_input = Signal()
         with m.If(self.r_en):
             m.d.sync += from_input.eq(self.r_input)

@@ -41,7 +41,7 @@ class TransposableMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes, low = self._config.lanes, len(self.r_index)
-        banks = [Ram(shape_of(self._config.weight), self._config.weight_tiles * lanes) for _ in range(lanes)]
+        banks = [Ram(shape_of(self._config.weight), self._config.weight_tiles * lanes, block=True) for _ in range(lanes)]
         for bank, ram in enumerate(banks):
             m.submodules[f"bank_{bank}"] = ram
 

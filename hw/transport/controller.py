@@ -21,7 +21,8 @@ class TransportController(wiring.Component):
     -------
     network, interval : In. Stable while busy.
     load, position_in : In. Set the position in the interval.
-    update_done : In(1). An update was made: advance, and transport when due. Not while ``busy``.
+    update_done : In(1). An update was made: advance, and transport when due. Not while ``busy``, and not in the cycle after
+        ``load`` or another ``update_done``.
     due : Out(1). Combinational with ``update_done``: it starts a transport.
     position : Out(32). Updates since the last transport.
     w_en, w_tile, w_index, w_data : column read port of the weight memory (latency
@@ -47,7 +48,9 @@ class TransportController(wiring.Component):
         m = Module()
         c, latency = self._config, TransposableMemory.READ_LATENCY
         m.submodules.walker = walker = ColumnWalker(c)
-        m.d.comb += self.due.eq(self.update_done & (self.position + 1 == self.interval))
+        last = Signal()
+        m.d.sync += last.eq(self.position + 1 == self.interval)
+        m.d.comb += self.due.eq(self.update_done & last)
         with m.If(self.load):
             m.d.sync += self.position.eq(self.position_in)
         with m.Elif(self.update_done):

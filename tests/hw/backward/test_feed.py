@@ -85,11 +85,11 @@ def test_jobs(lanes, stall):
     assert {job[4] for job in jobs} >= {0, 1, 2}
 
 
-def test_first_job_after_7_cycles_then_one_a_cycle():
+def test_first_job_after_8_cycles_then_one_a_cycle():
     config = CoreConfig.for_network((9, 11, 6), lanes=4)
     trace, _ = run(config, [(range(11), False, 1, 0, 0, 3)])
     start = next(n for n, t in enumerate(trace) if t["start"])
-    assert [n - start for n, t in enumerate(trace) if t["valid"]] == list(range(7, 18))
+    assert [n - start for n, t in enumerate(trace) if t["valid"]] == list(range(8, 19))
 
 
 def test_every_saturation_at_once():

@@ -56,7 +56,7 @@ class Units:
                 *[getattr(dut, name) for name in names])
             seen = dict(zip(names, values, strict=True))
             kind, taken = int(descriptor.kind), valid and ready
-            assert seen["quiet"] == self.quiet()
+            assert self.quiet() or not seen["quiet"]
             assert seen["slots_busy"] == sum(1 << slot for slot in self.slots)
             assert (seen["last_slot"], seen["trained_slot"]) == (last, trained)
             assert seen["forward_start"] == (taken and kind == Kind.SAMPLE)
@@ -85,7 +85,7 @@ class Units:
                 self.handed, self.walking, left["backward"] = True, self.reading, rng.randint(1, 20)
             if seen["forward_start"]:
                 assert not now["forward_busy"] and (now["payload_valid"] or int(descriptor.count) == 0)
-                assert self.overlap or seen["quiet"]
+                assert self.overlap or self.quiet()
                 self.overlapped += now["backward_busy"]
                 self.sample = {name: int(getattr(descriptor, name)) for name in ("slot", "train", "sequence")}
                 left["forward"], last = rng.randint(2, 15), self.sample["slot"]
@@ -133,6 +133,7 @@ def test_random_packets(gradient_memory):
         while not units.quiet() or units.slots:
             await ctx.tick()
         await ctx.tick().repeat(30)
+        assert ctx.get(dut.quiet)
 
     simulate(dut, decoder, background=[units.run, sink(dut.o_result, collected, stall=0.5, rng=rng)])
 

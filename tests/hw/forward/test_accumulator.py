@@ -74,8 +74,8 @@ def test_cycles(n_out):
     events = [(i, 5) for i in range(6)]
     trace, place = run_layer((6, n_out), 4, [events, []])
     taken = [n for n, t in enumerate(trace) if t["valid"] and t["ready"]]
-    turns = [taken[0] + n * place.out_blocks for n in range(7)]  # two events wait in registers while one is worked on
-    assert taken[:7] == [turns[0], turns[0] + 1, *(turn + 2 for turn in turns[:5])]
+    turns = [taken[0] + n * place.out_blocks for n in range(7)]  # three events wait in registers while one is worked on
+    assert taken[:7] == [turns[0], turns[0] + 1, turns[0] + 2, *(turn + 3 for turn in turns[:4])]
     ends = [turns[6], [n for n in taken if trace[n]["event"].end][1]]
     done = [n for n, t in enumerate(trace) if t["done"]]
     assert done == [ends[0] + ACCUMULATOR_DRAIN + 1, ends[1] + place.out_blocks + ACCUMULATOR_DRAIN]

@@ -10,6 +10,7 @@ from coldspike.spec.config import CoreConfig
 from ..cycles import play, read_port
 
 FIELDS = ("item", "index", "slope", "level", "potential", "block_last", "layer_last")
+LATENCY = 6
 
 
 def expected_slots(config, neurons, output, potential):
@@ -28,11 +29,11 @@ def expected_slots(config, neurons, output, potential):
     return slots
 
 
-@pytest.mark.parametrize("lanes", [2, 4])
+@pytest.mark.parametrize("lanes", [2, 4, 8])
 @pytest.mark.parametrize("density", [0.0, 0.15, 0.6, 1.0])
 def test_layers(lanes, density):
     rng = random.Random(density + lanes)
-    config = CoreConfig.for_network((5, 13, 13), lanes=lanes, time_bits=4, weight_bits=6, weight_fraction=4)
+    config = CoreConfig.for_network((5, 21, 21), lanes=lanes, time_bits=4, weight_bits=6, weight_fraction=4)
     dut = NeuronScan(config)
     full = config.window << config.weight_fraction
 
@@ -44,7 +45,7 @@ def test_layers(lanes, density):
 
     memory, cycles, expected = {}, [], []
     for output, potential in ((0, 0), (0, 0), (1, 0), (1, 1)):
-        count = rng.choice((1, lanes - 1, lanes, lanes + 1, 13))
+        count = rng.choice((1, lanes - 1, lanes, lanes + 1, 21))
         blocks, base = -(-count // lanes), rng.randrange(config.neuron_blocks - (-(-count // lanes)) + 1)
         neurons = [neuron() for _ in range(count)]
         if count > 1:
@@ -55,7 +56,7 @@ def test_layers(lanes, density):
         for block in range(blocks):
             memory[start, base + block] = padded[block * lanes:(block + 1) * lanes]
         cycles += [{"start": 1, "count": count, "blocks": blocks, "base": base, "output": output, "potential": potential}]
-        cycles += [{}] * (len(slots) + 4)
+        cycles += [{}] * (len(slots) + LATENCY)
         expected.append((start, slots))
     current = {"start": 0}
 
@@ -70,7 +71,7 @@ def test_layers(lanes, density):
         pair[n] for n in (0, 1) for pair in memory[current["start"], address]])
     trace = play(dut, cycles, ["neuron", "busy"], background=[follow, port])
     for start, slots in expected:
-        first, end = start + 4, start + 4 + len(slots)
+        first, end = start + LATENCY, start + LATENCY + len(slots)
         for slot, record in zip(slots, trace[first:end], strict=True):
             assert slot == {name: int(record["neuron"][name]) for name in FIELDS if name in slot}
         assert [t["busy"] for t in trace[start:end]] == [0] + [1] * (end - start - 2) + [0]

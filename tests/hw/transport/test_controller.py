@@ -40,6 +40,7 @@ def run(layers, lanes, intervals, build=None, updates=7):
             await ctx.tick()
             set_all(ctx, dut, {"load": 0, "position_in": 99})
             for _ in range(updates):
+                await ctx.tick()
                 for tile in range(config.weight_tiles):
                     for index in range(lanes):
                         weights[tile, index] = [rng.randint(-128, 127) for _ in range(lanes)]
