@@ -58,9 +58,7 @@ class ColumnWalker(wiring.Component):
         c, network = self._config, self.network
         layout = ColumnLayout(c)
         ahead, following, present = (Signal(layout, name=name) for name in ("ahead", "following", "present"))
-        skipped, block, advance = Signal(), Signal.like(network.blocks[0]), Signal()
-        in_blocks = network.blocks[present.layer]
-        last = block + 1 == in_blocks
+        skipped, block, last, advance = Signal(), Signal.like(network.blocks[0]), Signal(), Signal()
         m.d.comb += [
             advance.eq(~present.valid | skipped | last), self.peek_en.eq(advance), self.peek.eq(ahead.neuron),
             self.skip_layer.eq(following.layer),
@@ -70,11 +68,12 @@ class ColumnWalker(wiring.Component):
             self.busy.eq(ahead.valid | following.valid | present.valid),
         ]
         with m.If(advance):
-            m.d.sync += [present.eq(following), skipped.eq(self.skip), block.eq(0), following.eq(ahead)]
+            m.d.sync += [present.eq(following), skipped.eq(self.skip), block.eq(0), following.eq(ahead),
+                         last.eq(network.blocks[following.layer] == 1)]
             self._step(m, ahead)
         with m.Else():
-            m.d.sync += [block.eq(block + 1), present.address.eq(present.address + 1),
-                         present.tile.eq(present.tile + network.blocks[present.layer + 1])]
+            m.d.sync += [block.eq(block + 1), last.eq(block + 2 == network.blocks[present.layer]),
+                         present.address.eq(present.address + 1), present.tile.eq(present.tile + network.blocks[present.layer + 1])]
         with m.If(self.start):
             self._enter(m, ahead, self.first_layer)
             m.d.sync += ahead.address.eq(network.column_base[self.first_layer])

@@ -69,6 +69,9 @@ class MemoryAccess(wiring.Component):
             m.d.sync += self.busy.eq(0)
             m.next = "IDLE"
 
+        def next_word():
+            m.d.sync += [lane.eq(0), address.eq(address + 1), tile.eq(tile + network.blocks[packet.layer])]
+
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
@@ -86,22 +89,7 @@ class MemoryAccess(wiring.Component):
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
                     m.next = "GATHER"
-            with m.State("GATHER"):
-                m.d.comb += self.i_payload.ready.eq(1)
-                with m.If(self.i_payload.valid):
-                    m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
-                    with m.If(lane == 0):  # a word begins
-                        m.d.sync += [element.eq(0) for element in self.w_data]
-                    m.d.sync += Array(self.w_data)[lane].eq(self.i_payload.payload)
-                    with m.If((left == 1) | lane.all()):
-                        m.next = "STORE"
-            with m.State("STORE"):
-                m.d.comb += self.w_en.eq(1)
-                m.d.sync += [lane.eq(0), address.eq(address + 1),
-                             tile.eq(tile + network.blocks[packet.layer])]
-                m.next = "GATHER"
-                with m.If(left == 0):
-                    m.next = "HEADER"
+            self._write(m, left, lane, next_word)
             with m.State("HEADER"):
                 m.d.comb += self.o_result.valid.eq(1)
                 with m.If(word == 0):
@@ -136,12 +124,29 @@ class MemoryAccess(wiring.Component):
                         m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
                         m.next = "SELECT"
                         with m.If(lane.all() | (space == Space.OUTPUT_ERROR)):
-                            m.d.sync += [lane.eq(0), address.eq(address + 1),
-                                         tile.eq(tile + network.blocks[packet.layer])]
+                            next_word()
                             m.next = "FETCH"
                         with m.If(left == 1):
                             idle()
         return m
+
+    def _write(self, m, left, lane, next_word):
+        """Words are gathered from the payload, then stored."""
+        with m.State("GATHER"):
+            m.d.comb += self.i_payload.ready.eq(1)
+            with m.If(self.i_payload.valid):
+                m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
+                with m.If(lane == 0):  # a word begins
+                    m.d.sync += [element.eq(0) for element in self.w_data]
+                m.d.sync += Array(self.w_data)[lane].eq(self.i_payload.payload)
+                with m.If((left == 1) | lane.all()):
+                    m.next = "STORE"
+        with m.State("STORE"):
+            m.d.comb += self.w_en.eq(1)
+            next_word()
+            m.next = "GATHER"
+            with m.If(left == 0):
+                m.next = "HEADER"
 
     def _place(self, m, left, start, stride, tile):
         """Elements, first address and words of a column, of the packet's space; single-lane output errors are one "block"
