@@ -49,7 +49,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: L
     device, config, room = settle(target, layers, lanes, optimizer)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
-        netlist = synthesize(config, device, room)
+        netlist = synthesize(config, device, room, pins=True)
         tries = []
         for seed in range(1, seeds + 1):
             status.update(f"placing and routing, seed {seed} of {seeds}")

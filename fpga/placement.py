@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..hw.verilog import TOP
+from .harness import CORE
 from .synthesis import Netlist
 from .targets import Target
 from .tools import ToolError, run_tool
@@ -83,11 +84,11 @@ def component_clocks(nets: list[dict], edge: str) -> dict[str, float]:
     slowest: dict[str, float] = {}
     for end in (end for net in nets if net["event"] == edge for end in net["endpoints"] if end["event"] == edge):
         name = component(end["cell"])
-        slowest[name] = max(slowest.get(name, 0.0), end["delay"])
+        slowest[name] = max(slowest.get(name, 0.0), max(end["delay"]))  # the fastest and the slowest path
     return {name: 1000 / delay for name, delay in slowest.items()}
 
 
 def component(cell: str) -> str:
     """Component that a placed cell belongs to; "" where none is named."""
-    found = re.match(r"(?:core\.)?[a-z_]+(?=\.)", cell)
-    return found[0] if found else ""
+    found = re.match(rf"{CORE}\.((?:core\.)?[a-z_]+)\.", cell)
+    return found[1] if found else ""

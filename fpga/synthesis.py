@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..hw.verilog import TOP, generate
 from ..spec.config import CoreConfig
+from .harness import CHIP, chip
 from .targets import RESOURCES, Target
 from .tools import run_tool
 
@@ -40,8 +41,8 @@ class Netlist:
         return {name: sum(area[name] for area in self.components.values()) for name in RESOURCES}
 
 
-def synthesize(config: CoreConfig, target: Target, room: Path) -> Netlist:
-    """Netlist of the accelerator, made in the folder ``room``.
+def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = False) -> Netlist:
+    """Netlist of the accelerator, made in the folder ``room``; with ``pins`` inside a chip (harness.py), which no area counts.
 
     The hierarchy ends at the components, inside of which yosys optimises freely: areas are those of the netlist that is
     placed, and a critical path names components.
@@ -53,16 +54,17 @@ def synthesize(config: CoreConfig, target: Target, room: Path) -> Netlist:
     room.mkdir(parents=True, exist_ok=True)
     text = generate(config)
     (room / f"{TOP}.v").write_text(text)
-    names = component_modules(text)
+    (room / f"{CHIP}.v").write_text(chip())
+    names, top = component_modules(text), CHIP if pins else TOP
     (room / "synth.ys").write_text("\n".join([
-        f"read_verilog {TOP}.v",
+        f"read_verilog {TOP}.v{f' {CHIP}.v' if pins else ''}",
         "setattr -set no_rw_check 1 m:*",  # hw/memory/ram.py: users do not read what they are writing
-        f"hierarchy -check -top {TOP}",
-        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in names),
+        f"hierarchy -check -top {top}",
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in (TOP, *names)),
         # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
-        f"{target.synthesis} -top {TOP} -run begin:map_luts",
+        f"{target.synthesis} -top {top} -run begin:map_luts",
         "splitnets -format <>:",
-        f"{target.synthesis} -top {TOP} -json {TOP}.json -run map_luts:",
+        f"{target.synthesis} -top {top} -json {TOP}.json -run map_luts:",
         "select -assert-none t:$dlatch t:$_DLATCH*",
         "check -assert",
         "tee -q -o stat.json stat -json",

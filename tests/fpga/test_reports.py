@@ -3,11 +3,12 @@
 import pytest
 
 from coldspike.fpga.__main__ import settle
+from coldspike.fpga.harness import chip
 from coldspike.fpga.placement import component, place, read_report
 from coldspike.fpga.synthesis import Netlist, area, component_modules, label
 from coldspike.fpga.targets import RESOURCES, TARGETS
 from coldspike.fpga.tools import ToolError, run_tool
-from coldspike.hw.verilog import generate
+from coldspike.hw.verilog import PORTS, generate
 from coldspike.spec.config import CoreConfig
 
 NAMES = {"core.forward", "core.backward", "core.update", "core.weights", "core.feedback", "core.gradients", "core.tapes",
@@ -34,25 +35,37 @@ def step(kind, delay, source, sink):
     return {"type": kind, "delay": delay, "from": {"cell": source, "port": "Q"}, "to": {"cell": sink, "port": "D"}}
 
 
+def net(event, *endpoints):
+    return {"net": "n", "driver": "d", "port": "Q", "event": event, "endpoints": list(endpoints)}
+
+
+def end(cell, fastest, slowest, event="posedge $glbnet$clk"):
+    return {"cell": cell, "port": "DI", "event": event, "delay": [fastest, slowest]}
+
+
 def test_a_report_gives_clock_and_critical_path():
-    path = [step("clk-to-q", 0.5, "core.forward.rule.time_1_SLICE", "core.forward.rule.time_1_SLICE"),
-            step("routing", 1.25, "core.forward.rule.time_1_SLICE", "decoder.payload_SLICE"),
-            step("setup", 0.25, "decoder.payload_SLICE", "decoder.payload_SLICE")]
+    rule, queue = "uut.core.forward.rule.time_1_SLICE", "uut.decoder.payload_SLICE"
+    path = [step("clk-to-q", 0.5, rule, rule), step("routing", 1.25, rule, queue), step("setup", 0.25, queue, queue)]
     report = {"fmax": {"$glbnet$clk": {"achieved": 101.5, "constraint": 100.0}},
               "critical_paths": [{"from": "<async>", "to": "posedge $glbnet$clk", "path": path[:1]},
                                  {"from": "posedge $glbnet$clk", "to": "posedge $glbnet$clk", "path": path}],
+              "detailed_net_timings": [
+                  net("posedge $glbnet$clk", end(queue, 9.0, 10.0), end(rule, 3.0, 4.0), end("feed_SLICE", 1.0, 2.0)),
+                  net("posedge $glbnet$clk", end(queue, 1.0, 5.0), end(queue, 1.0, 50.0, "<async>")),
+                  net("<async>", end(rule, 1.0, 60.0))],
               "utilization": {"TRELLIS_COMB": {"available": 9, "used": 5}, "DCUA": {"available": 2, "used": 0}}}
     placement = read_report(report, 100.0, 3)
     assert (placement.fmax, placement.seed, placement.used) == (101.5, 3, {"TRELLIS_COMB": 5})
     assert placement.ends == ("core.forward", "decoder")
     assert [s.delay for s in placement.critical] == [0.5, 1.25, 0.25]
+    assert placement.components == {"decoder": 100.0, "core.forward": 250.0, "": 500.0}
     report["critical_paths"].pop()
     with pytest.raises(ToolError, match="no path of the clock"):
         read_report(report, 100.0, 3)
 
 
 @pytest.mark.parametrize("cell, name", [
-    ("core.update.unit.x_SLICE", "core.update"), ("run.table.size", "run"), ("s_axi_wdata$tr_io", ""), ("$PACKER_VCC", "")])
+    ("uut.core.update.unit.x_SLICE", "core.update"), ("uut.run.table.size", "run"), ("si$tr_io", ""), ("$PACKER_VCC", "")])
 def test_component_of_a_cell(cell, name):
     assert component(cell) == name
 
@@ -65,6 +78,16 @@ def test_component_of_a_cell(cell, name):
 def test_a_mistake_is_one_line(arguments, message):
     with pytest.raises(ToolError, match=message):
         settle(*arguments)
+
+
+def test_the_chip_reaches_every_port():
+    text, width = chip(), {"input": 0, "output": 0}
+    for port in PORTS:
+        if port.name not in ("clk", "rst"):
+            bus = {"input": "feed", "output": "seen"}[port.direction]
+            assert f"    .{port.name}({bus}[{width[port.direction]} +: {port.bits}])" in text
+            width[port.direction] += port.bits
+    assert f"reg [{width['input'] - 1}:0] feed;" in text and f"wire [{width['output'] - 1}:0] seen;" in text
 
 
 def test_failures_name_the_remedy(tmp_path, monkeypatch):
