@@ -1,30 +1,16 @@
-"""The rules of spec/packets.py for one word of a packet. Golden model: tests/hw/io/packets.py."""
+"""The rules of spec/packets.py for one word of a packet in its place. Golden model: tests/hw/io/packets.py."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig
 from ...spec.errors import ErrorCode
-from ...spec.packets import WRITABLE_SPACES, Kind, Space
+from ...spec.packets import Kind, Space
 from ..layouts import DescriptorLayout, NetworkLayout
-from .input_tape import InputEventLayout
+from .word_checker import CheckedWordLayout
 
-__all__ = ["HeaderLayout", "PacketChecker", "PacketWordLayout"]
-
-
-class PacketWordLayout(data.StructLayout):
-    """A word of the input stream."""
-
-    def __init__(self):
-        super().__init__({"data": 32, "last": 1})
-
-
-class HeaderLayout(data.StructLayout):
-    """Word 0 of a packet. ``middle`` is train (its lowest bit) or space, ``field`` label or layer."""
-
-    def __init__(self):
-        super().__init__({"kind": 8, "middle": 8, "field": 16})
+__all__ = ["PacketChecker"]
 
 
 class PacketChecker(wiring.Component):
@@ -32,8 +18,7 @@ class PacketChecker(wiring.Component):
 
     Latency: none, combinational. An error of the word itself goes before SHORT and LONG.
 
-    What means nothing in a packet is not checked: bits 1 to 7 of a SAMPLE's ``middle`` and the label of one that does
-    not train, an UPDATE's ``middle``, ``field`` and word 1, the elements of a WRITE.
+    What means nothing in a packet is not checked: an UPDATE's word 1, the elements of a WRITE.
 
     Parameters
     ----------
@@ -41,11 +26,11 @@ class PacketChecker(wiring.Component):
 
     Members
     -------
-    word : In(PacketWordLayout) the word.
+    word : In(CheckedWordLayout) the word, with what WordChecker says of it.
     running : In(1), network : In(NetworkLayout) the network; without it every word is STOPPED.
     packet : In(DescriptorLayout) kind, space and layer of the packet, from its good header.
-    remaining : In(16) body words left, this one included.
-    minimum : In(16) smallest event index that is in order.
+    final : In(1) it is the body's last word.
+    first : In(1) it is the body's first word: any index is in order.
     header_error, length_error, body_error : Out(ErrorCode) NONE when the word is good in that place.
     count : Out(16) body words of the packet, when the word is a good length word.
     """
@@ -53,12 +38,12 @@ class PacketChecker(wiring.Component):
     def __init__(self, config: CoreConfig):
         self.config = config
         super().__init__({
-            "word": In(PacketWordLayout()),
+            "word": In(CheckedWordLayout()),
             "running": In(1),
             "network": In(NetworkLayout(config)),
             "packet": In(DescriptorLayout()),
-            "remaining": In(16),
-            "minimum": In(16),
+            "final": In(1),
+            "first": In(1),
             "header_error": Out(ErrorCode),
             "length_error": Out(ErrorCode),
             "body_error": Out(ErrorCode),
@@ -67,7 +52,7 @@ class PacketChecker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        self._check_header(m)
+        m.d.comb += self.header_error.eq(Mux(self.running, self.word.header_error, ErrorCode.STOPPED))
         self._check_length(m)
         self._check_body(m)
         return m
@@ -77,29 +62,6 @@ class PacketChecker(wiring.Component):
         last = self.word.last
         ending = Mux(last & ~ends_here, ErrorCode.SHORT, Mux(~last & ends_here, ErrorCode.LONG, ErrorCode.NONE))
         return Mux(self.running, Mux(error != ErrorCode.NONE, error, ending), ErrorCode.STOPPED)
-
-    def _check_header(self, m: Module):
-        header = data.View(HeaderLayout(), self.word.data)
-        space_legal = Signal()
-        with m.Switch(header.middle):
-            for space, (first, after) in self._layer_ranges().items():
-                with m.Case(space):
-                    in_range = (header.field >= first) & (header.field < after)
-                    allowed = header.kind != Kind.WRITE if space not in WRITABLE_SPACES else Const(1)
-                    m.d.comb += space_legal.eq(in_range & allowed)
-        label_legal = ~header.middle[0] | (header.field < self.network.outputs)
-
-        error = Signal(ErrorCode)
-        with m.Switch(header.kind):
-            with m.Case(Kind.SAMPLE):
-                m.d.comb += error.eq(Mux(label_legal, ErrorCode.NONE, ErrorCode.LABEL))
-            with m.Case(Kind.UPDATE):
-                m.d.comb += error.eq(ErrorCode.NONE)
-            with m.Case(Kind.WRITE, Kind.READ):
-                m.d.comb += error.eq(Mux(space_legal, ErrorCode.NONE, ErrorCode.ADDRESS))
-            with m.Default():
-                m.d.comb += error.eq(ErrorCode.KIND)
-        m.d.comb += self.header_error.eq(self._conclude(error, Const(0)))
 
     def _check_length(self, m: Module):
         value, packet, size = self.word.data, self.packet, self.network.size
@@ -124,31 +86,12 @@ class PacketChecker(wiring.Component):
         m.d.comb += self.length_error.eq(self._conclude(error, self.count == 0))
 
     def _check_body(self, m: Module):
-        event = data.View(InputEventLayout(), self.word.data)
         error = Signal(ErrorCode)
         with m.If(self.packet.kind == Kind.SAMPLE):
-            with m.If(event.index >= self.network.size[0]):
+            with m.If(self.word.beyond):
                 m.d.comb += error.eq(ErrorCode.INDEX)
-            with m.Elif(event.index < self.minimum):
+            with m.Elif(self.word.descends & ~self.first):
                 m.d.comb += error.eq(ErrorCode.ORDER)
-            with m.Elif(event.time > self.config.window):
+            with m.Elif(self.word.late):
                 m.d.comb += error.eq(ErrorCode.TIME)
-        m.d.comb += self.body_error.eq(self._conclude(error, self.remaining == 1))
-
-    def _layer_ranges(self) -> dict[Space, tuple[ValueLike, ValueLike]]:
-        """First layer, and the one after the last, of each space that this build has."""
-        layers = self.network.layers
-        ranges = {
-            Space.WEIGHT: (1, layers + 1),
-            Space.FEEDBACK: (2, layers + 1),
-            Space.GRADIENT: (1, layers + 1),
-            Space.RANDOM: (0, 1),
-            Space.SLOPE: (1, layers + 1),
-            Space.LEVEL: (1, layers + 1),
-            Space.SPIKES: (0, layers + 1),
-            Space.ERROR_SUM: (1, layers),
-            Space.OUTPUT_ERROR: (0, 1),
-        }
-        if not self.config.gradient_memory:
-            del ranges[Space.GRADIENT]
-        return ranges
+        m.d.comb += self.body_error.eq(self._conclude(error, self.final))

@@ -10,8 +10,9 @@ from ...spec.packets import Kind
 from ..layouts import SLOTS, DescriptorLayout, NetworkLayout, spike_layout
 from ..memory.packet_fifo import PacketFifo
 from .input_tape import InputTape
-from .packet_checker import HeaderLayout, PacketChecker, PacketWordLayout
+from .packet_checker import PacketChecker
 from .stream_register import StreamRegister
+from .word_checker import CheckedWordLayout, HeaderLayout, PacketWordLayout, WordChecker
 
 __all__ = ["PacketDecoder"]
 
@@ -20,10 +21,10 @@ class PacketDecoder(wiring.Component):
     """Turns each packet into one descriptor, in order; only good packets leave payload behind.
 
     Latency, from the cycle that transfers word 0 to the first in which the descriptor is valid, with a source that
-    never waits, a free slot and room in both outputs: 4 + n + b cycles for a good packet, with n body words and b the
+    never waits, a free slot and room in both outputs: 6 + n + b cycles for a good packet, with n body words and b the
     blocks of the input layer in a SAMPLE, 0 otherwise. Payload follows one cycle after the descriptor. Throughput:
-    word 0 of the next packet is examined n + b + 3 cycles after this one's. A bad packet of w words has its descriptor
-    3 + w + c cycles after word 0, with c the blocks completed before the error.
+    word 0 of the next packet is examined n + b + 4 cycles after this one's. A bad packet of w words has its descriptor
+    4 + w + c cycles after word 0 (one more if word 0 was good), with c the blocks completed before the error.
 
     Each block of the input layer is written to the tape once per good SAMPLE, in a cycle of its own (spikes of the
     block taken in the cycles before), which makes the time independent of how events spread over blocks. A dropped
@@ -33,8 +34,8 @@ class PacketDecoder(wiring.Component):
     and all slots become free without the decoder's help, and what is not committed belongs to one packet, whose
     words (checked against the network before they are stored) fit the queue twice.
 
-    A fall of ``running`` drops the packet that is being received as STOPPED. A packet of which word 0 came before
-    ``running`` rose counts for the time before; its descriptor has the sequence number of that time.
+    A fall of ``running`` drops the packet that is being received as STOPPED. A packet of which word 0 came three or
+    more cycles before ``running`` rose counts for the time before; its descriptor has the sequence number of that time.
 
     Parameters
     ----------
@@ -78,18 +79,26 @@ class PacketDecoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # The checks get a cycle of their own: they see the stream through a register.
-        m.submodules.words = words = StreamRegister(PacketWordLayout())
+        # The checks get two cycles: of the word by itself, and in its place.
+        m.submodules.raw = raw = StreamRegister(PacketWordLayout())
+        m.submodules.word_checker = word_checker = WordChecker(self.config)
+        m.submodules.words = words = StreamRegister(CheckedWordLayout())
         m.submodules.checker = checker = PacketChecker(self.config)
         m.submodules.tape = tape = InputTape(self.config)
         m.submodules.payload = payload = PacketFifo(32, depth=self.payload_depth)
         # Whether the core takes a descriptor depends on all its units; that ends here.
         m.submodules.descriptors = descriptors = StreamRegister(DescriptorLayout(), cut=True)
-        wiring.connect(m, wiring.flipped(self.i), words.i)
+        wiring.connect(m, wiring.flipped(self.i), raw.i)
         wiring.connect(m, payload.o, wiring.flipped(self.o_payload))
         wiring.connect(m, descriptors.o, wiring.flipped(self.o_descriptor))
 
         m.d.comb += [
+            word_checker.word.eq(raw.o.payload),
+            word_checker.previous.eq(words.o.payload.data),
+            word_checker.network.eq(self.network),
+            words.i.payload.eq(word_checker.checked),
+            words.i.valid.eq(raw.o.valid),
+            raw.o.ready.eq(words.i.ready),
             checker.word.eq(words.o.payload),
             checker.running.eq(self.running),
             checker.network.eq(self.network),
@@ -103,6 +112,8 @@ class PacketDecoder(wiring.Component):
             self.tape_data.eq(tape.data),
         ]
         self._control(m, words.o, checker, tape, payload.i, descriptors.i)
+        with m.If(raw.o.valid):
+            m.d.comb += self.idle.eq(0)
         m.d.sync += self.slot.eq(self.slot + self.slot_claimed)
         m.d.comb += [
             payload.commit.eq(descriptors.i.valid & descriptors.i.ready),
@@ -113,9 +124,10 @@ class PacketDecoder(wiring.Component):
 
     def _control(self, m, words, checker, tape, payload, descriptors):
         """One packet after another: what is known of it stands in registers that are the checker's inputs."""
-        packet, remaining, minimum = checker.packet, checker.remaining, checker.minimum
+        packet, remaining = checker.packet, Signal(16)
+        length_error = Signal(ErrorCode)
         header = data.View(HeaderLayout(), words.payload.data)
-        sample = packet.kind == Kind.SAMPLE
+        sample = Signal()
         slot_busy = self.slots_busy.bit_select(self.slot, 1)
         was_running = Signal()
         starting = self.running & ~was_running
@@ -138,6 +150,7 @@ class PacketDecoder(wiring.Component):
                     m.d.sync += [
                         self.sequence.eq(self.sequence + 1),
                         packet.kind.eq(header.kind),
+                        sample.eq(header.kind == Kind.SAMPLE),
                         packet.status.eq(ErrorCode.NONE),
                         packet.train.eq(header.middle),
                         packet.space.eq(header.middle),
@@ -158,18 +171,23 @@ class PacketDecoder(wiring.Component):
                     packet.column.eq(words.payload.data),
                     packet.count.eq(checker.count),
                     remaining.eq(checker.count),
-                    minimum.eq(0),
+                    checker.first.eq(1),
+                    length_error.eq(checker.length_error),
                 ]
                 with m.If(~self.running):
                     drop(ErrorCode.STOPPED)
                 with m.Elif(words.valid & ~(sample & slot_busy)):
-                    with m.If(checker.length_error == ErrorCode.NONE):
-                        m.d.comb += words.ready.eq(1)
-                        m.next = "BODY"
-                        with m.If(checker.count == 0):
-                            body_done()
-                    with m.Else():
-                        drop(checker.length_error)
+                    m.next = "MEASURED"
+
+            with m.State("MEASURED"):
+                m.d.sync += checker.final.eq(remaining == 1)
+                with m.If(length_error == ErrorCode.NONE):
+                    m.d.comb += words.ready.eq(1)
+                    m.next = "BODY"
+                    with m.If(remaining == 0):
+                        body_done()
+                with m.Else():
+                    drop(length_error)
 
             with m.State("BODY"):
                 good = words.valid & (checker.body_error == ErrorCode.NONE)
@@ -180,8 +198,8 @@ class PacketDecoder(wiring.Component):
                     words.ready.eq(payload.valid & payload.ready),
                 ]
                 with m.If(words.ready):
-                    m.d.sync += [remaining.eq(remaining - 1), minimum.eq(tape.i.payload.index + 1)]
-                    with m.If(remaining == 1):
+                    m.d.sync += [remaining.eq(remaining - 1), checker.first.eq(0), checker.final.eq(remaining == 2)]
+                    with m.If(checker.final):
                         body_done()
                 with m.If(~self.running | (words.valid & ~good)):
                     drop(checker.body_error)

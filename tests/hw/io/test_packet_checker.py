@@ -1,10 +1,12 @@
-"""PacketChecker: every header, length word and event near the borders against the model."""
+"""WordChecker and PacketChecker: every header, length word and event near the borders against the model."""
 
 import itertools
 
 import pytest
+from amaranth.hdl import Elaboratable, Module
 
 from coldspike.hw.io.packet_checker import PacketChecker
+from coldspike.hw.io.word_checker import WordChecker
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
@@ -20,21 +22,35 @@ BUILDS = {
 }
 
 
+class Checkers(Elaboratable):
+    """Both, without the register between them."""
+
+    def __init__(self, config):
+        self.word, self.packet = WordChecker(config), PacketChecker(config)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.word, m.submodules.packet = self.word, self.packet
+        m.d.comb += [self.packet.word.eq(self.word.checked), self.packet.network.eq(self.word.network)]
+        return m
+
+
 def check(build, steps, running=1):
     """Sets each step's inputs and compares the named output."""
     config, layers = build
-    dut = PacketChecker(config)
+    both = Checkers(config)
+    dut = both.packet
 
     async def bench(ctx):
-        ctx.set(dut.network, network_of(config, layers, unused=1))
+        ctx.set(both.word.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, running)
         for word, last, inputs, output, expected in steps:
-            ctx.set(dut.word, {"data": word, "last": last})
+            ctx.set(both.word.word, {"data": word, "last": last})
             for name, value in inputs.items():
-                ctx.set(getattr(dut, name), value)
+                ctx.set(both.word.previous if name == "previous" else getattr(dut, name), value)
             assert ctx.get(getattr(dut, output)) == expected, (hex(word), last, inputs, output)
 
-    simulate(dut, bench)
+    simulate(both, bench)
 
 
 @pytest.fixture(params=BUILDS)
@@ -97,8 +113,8 @@ def test_events(build):
         if packet[1] > inputs:  # the model would stop at the length: judge the event alone
             continue
         here = verdict.words == 2 + len(before)
-        steps.append((event[0], last, {"packet": {"kind": Kind.SAMPLE}, "remaining": remaining,
-                                       "minimum": previous + 1}, "body_error",
+        steps.append((event[0], last, {"packet": {"kind": Kind.SAMPLE}, "final": remaining == 1,
+                                       "first": previous < 0, "previous": max(previous, 0)}, "body_error",
                       verdict.status if here else ErrorCode.NONE))
     assert {step[-1] for step in steps} == {ErrorCode.NONE, ErrorCode.INDEX, ErrorCode.ORDER, ErrorCode.TIME,
                                             ErrorCode.SHORT, ErrorCode.LONG}
@@ -106,8 +122,8 @@ def test_events(build):
 
 
 def test_elements_may_be_anything(build):
-    write = {"packet": {"kind": Kind.WRITE}, "minimum": 3}
-    check(build, [(word, remaining == 1, write | {"remaining": remaining}, "body_error", ErrorCode.NONE)
+    write = {"packet": {"kind": Kind.WRITE}, "first": 0, "previous": 3}
+    check(build, [(word, remaining == 1, write | {"final": remaining == 1}, "body_error", ErrorCode.NONE)
                   for word in (0, 1 << 31, 0xFFFFFFFF) for remaining in (1, 2)])
 
 

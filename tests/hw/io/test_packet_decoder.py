@@ -200,10 +200,10 @@ def test_cycles_of_a_sample_depend_on_counts_only(events):
     first = cycle_of(trace, lambda t: t["i"])
     valid = cycle_of(trace, lambda t: t["o"])
     n, blocks = len(events), 5
-    assert valid - first == 4 + n + blocks
+    assert valid - first == 6 + n + blocks
     assert cycle_of(trace, lambda t: t["claimed"]) == valid - 1
     assert sum(t["tape"] for t in trace[:valid]) == blocks
-    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 3
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 4
     if events:
         assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
 
@@ -214,16 +214,16 @@ def test_cycles_of_a_sample_depend_on_counts_only(events):
 def test_cycles_of_other_packets(packet, body):
     *_, trace = run_packets(SMALL, (5, 3, 2), [packet, packet])
     valid = cycle_of(trace, lambda t: t["o"])
-    assert valid - cycle_of(trace, lambda t: t["i"]) == 4 + body
-    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 3
+    assert valid - cycle_of(trace, lambda t: t["i"]) == 6 + body
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 4
 
 
 @pytest.mark.parametrize("packet, completed", [
-    (sample([(4, 0), (4, 0)]), 2), (sample([(1, 0), (5, 0), (0, 0)]), 0), ([header(7), 1, 2, 3], 0), ([header(7)], 0)])
+    (sample([(4, 0), (4, 0)]), 2 + 1), (sample([(1, 0), (5, 0), (0, 0)]), 0 + 1), ([header(7), 1, 2, 3], 0), ([header(7)], 0)])
 def test_cycles_of_bad_packets(packet, completed):
     *_, trace = run_packets(SMALL, (5, 3, 2), [packet])
     taken = cycle_of(trace, lambda t: t["i"])
-    assert cycle_of(trace, lambda t: t["o"]) - taken == 3 + len(packet) + completed
+    assert cycle_of(trace, lambda t: t["o"]) - taken == 4 + len(packet) + completed
 
 
 def test_sample_waits_for_its_slot_only():
@@ -297,9 +297,10 @@ def test_full_payload_queue_stalls_without_loss():
         full, SMALL, (5, 3, 2)) * SLOTS
 
 
-@pytest.mark.parametrize("early", range(4))
+@pytest.mark.parametrize("early", range(5))
 def test_sequence_begins_at_zero_with_the_start(early):
-    """Word 0 is transferred ``early`` cycles before ``running`` rises: STOPPED and counted before, or good and first."""
+    """Word 0 is transferred ``early`` cycles before ``running`` rises: STOPPED and counted before, or (it takes two cycles
+    to the place where this is decided) good and first."""
     dut, descriptors = PacketDecoder(SMALL), []
 
     async def body(ctx):
@@ -322,7 +323,7 @@ def test_sequence_begins_at_zero_with_the_start(early):
     simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), sink(dut.o_descriptor, descriptors, 3))
     before = [(ErrorCode.NONE, 0), (ErrorCode.STOPPED, 1), (ErrorCode.NONE, 0)]
     with_start = [(ErrorCode.NONE, 0), (ErrorCode.NONE, 0), (ErrorCode.NONE, 1)]
-    assert [(d.status, d.sequence) for d in descriptors] == (with_start if early < 2 else before)
+    assert [(d.status, d.sequence) for d in descriptors] == (with_start if early < 3 else before)
 
 
 @pytest.mark.parametrize("pause", [2, 20])

@@ -1,0 +1,110 @@
+"""What can be said of a packet's word by itself. Golden model: tests/hw/io/packets.py."""
+
+from amaranth.hdl import Const, Module, Mux, Signal, ValueLike
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig
+from ...spec.errors import ErrorCode
+from ...spec.packets import WRITABLE_SPACES, Kind, Space
+from ..layouts import NetworkLayout
+from .input_tape import InputEventLayout
+
+__all__ = ["CheckedWordLayout", "HeaderLayout", "PacketWordLayout", "WordChecker"]
+
+
+class PacketWordLayout(data.StructLayout):
+    """A word of the input stream."""
+
+    def __init__(self):
+        super().__init__({"data": 32, "last": 1})
+
+
+class CheckedWordLayout(data.StructLayout):
+    """A word and what is wrong with it as header, or as event: index beyond the input layer, not above the index of the
+    word before, time outside the window."""
+
+    def __init__(self):
+        super().__init__({"data": 32, "last": 1, "header_error": ErrorCode, "beyond": 1, "descends": 1, "late": 1})
+
+
+class HeaderLayout(data.StructLayout):
+    """Word 0 of a packet. ``middle`` is train (its lowest bit) or space, ``field`` label or layer."""
+
+    def __init__(self):
+        super().__init__({"kind": 8, "middle": 8, "field": 16})
+
+
+class WordChecker(wiring.Component):
+    """Checks a word as header and as event, before its place in the packet is known.
+
+    Latency: none, combinational.
+
+    What means nothing in a packet is not checked: bits 1 to 7 of a SAMPLE's ``middle`` and the label of one that does
+    not train, an UPDATE's ``middle`` and ``field``.
+
+    Parameters
+    ----------
+    config : build configuration.
+
+    Members
+    -------
+    word : In(PacketWordLayout) the word. previous : In(16) event index of the word before.
+    network : In(NetworkLayout) the network.
+    checked : Out(CheckedWordLayout) the word with its marks.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__({"word": In(PacketWordLayout()), "previous": In(16), "network": In(NetworkLayout(config)),
+                          "checked": Out(CheckedWordLayout())})
+
+    def elaborate(self, platform):
+        m = Module()
+        event = data.View(InputEventLayout(), self.word.data)
+        m.d.comb += [
+            self.checked.data.eq(self.word.data), self.checked.last.eq(self.word.last),
+            self.checked.beyond.eq(event.index >= self.network.size[0]), self.checked.descends.eq(event.index <= self.previous),
+            self.checked.late.eq(event.time > self.config.window),
+        ]
+        self._check_header(m)
+        return m
+
+    def _check_header(self, m: Module):
+        header = data.View(HeaderLayout(), self.word.data)
+        space_legal = Signal()
+        with m.Switch(header.middle):
+            for space, (first, after) in self._layer_ranges().items():
+                with m.Case(space):
+                    in_range = (header.field >= first) & (header.field < after)
+                    allowed = header.kind != Kind.WRITE if space not in WRITABLE_SPACES else Const(1)
+                    m.d.comb += space_legal.eq(in_range & allowed)
+        label_legal = ~header.middle[0] | (header.field < self.network.outputs)
+
+        good = Mux(self.word.last, ErrorCode.SHORT, ErrorCode.NONE)
+        m.d.comb += self.checked.header_error.eq(ErrorCode.KIND)
+        with m.Switch(header.kind):
+            with m.Case(Kind.SAMPLE):
+                m.d.comb += self.checked.header_error.eq(Mux(label_legal, good, ErrorCode.LABEL))
+            with m.Case(Kind.UPDATE):
+                m.d.comb += self.checked.header_error.eq(good)
+            with m.Case(Kind.WRITE, Kind.READ):
+                m.d.comb += self.checked.header_error.eq(Mux(space_legal, good, ErrorCode.ADDRESS))
+
+    def _layer_ranges(self) -> dict[Space, tuple[ValueLike, ValueLike]]:
+        """First layer, and the one after the last, of each space that this build has."""
+        layers = self.network.layers
+        ranges = {
+            Space.WEIGHT: (1, layers + 1),
+            Space.FEEDBACK: (2, layers + 1),
+            Space.GRADIENT: (1, layers + 1),
+            Space.RANDOM: (0, 1),
+            Space.SLOPE: (1, layers + 1),
+            Space.LEVEL: (1, layers + 1),
+            Space.SPIKES: (0, layers + 1),
+            Space.ERROR_SUM: (1, layers),
+            Space.OUTPUT_ERROR: (0, 1),
+        }
+        if not self.config.gradient_memory:
+            del ranges[Space.GRADIENT]
+        return ranges
