@@ -5,6 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Optimizer
+from ..arithmetic.delay import delays
+from ..arithmetic.wide_product import wide_product
 from ..layouts import shape_of
 
 __all__ = ["MOMENTUM_FACTOR", "SgdRule", "SignMomentumRule", "optimizer_rule", "step_shape"]
@@ -20,7 +22,7 @@ def step_shape(config: CoreConfig):
 
 
 class _Rule(wiring.Component):
-    LATENCY = 2
+    LATENCY = 3
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -33,20 +35,21 @@ class _Rule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        late = Signal()
-        m.d.sync += late.eq(self.enable)
+        enables = delays(m, self.enable, self.LATENCY - 1, "enable")
         for k in range(self._config.lanes):
-            shrink = Signal(signed(self._config.weight.bits + 17), name=f"shrink_{k}")
-            with m.If(self.enable):
-                m.d.sync += shrink.eq(self.weight[k] * self.decay)
-            pull = self._pull(m, self.gradient[k], late, k)
-            with m.If(late):
-                m.d.sync += self.step[k].eq(pull + shrink)
+            shrink = [Signal(signed(self._config.weight.bits + 17), name=f"shrink_{k}_{n}") for n in range(2)]
+            with m.If(enables[0]):
+                m.d.sync += shrink[0].eq(self.weight[k] * self.decay)
+            with m.If(enables[1]):
+                m.d.sync += shrink[1].eq(shrink[0])
+            pull = self._pull(m, self.gradient[k], enables, k)
+            with m.If(enables[2]):
+                m.d.sync += self.step[k].eq(pull + shrink[1])
         return m
 
 
 class SgdRule(_Rule):
-    """Plain gradient step: step = G m + W d, nothing kept. Latency 2 cycles, P weights a cycle.
+    """Plain gradient step: step = G m + W d, nothing kept. Latency 3 cycles, P weights a cycle.
 
     Members
     -------
@@ -57,30 +60,28 @@ class SgdRule(_Rule):
     kept : Out, P values to write back into the gradient memory, LATENCY cycles later.
     """
 
-    def _pull(self, m, gradient, late, lane):
-        pull = Signal(signed(self._config.gradient.bits + 9), name=f"pull_{lane}")
-        with m.If(self.enable):
-            m.d.sync += pull.eq(gradient * self.mantissa)
-        return pull
+    def _pull(self, m, gradient, enables, lane):
+        return wide_product(m, gradient, self.mantissa, enables, f"pull_{lane}")
 
 
 class SignMomentumRule(_Rule):
     """Lion with equal interpolation: the gradient memory holds M = beta M + sum g; step = (sign(M) m << 16) + W d;
-    beta M is kept, beta = 230 / 256, rounded towards zero. Latency 2 cycles, P weights a cycle. Members as SgdRule."""
+    beta M is kept, beta = 230 / 256, rounded towards zero. Latency 3 cycles, P weights a cycle. Members as SgdRule."""
 
-    def _pull(self, m, gradient, late, lane):
-        q = self._config.gradient
-        # A cycle each for the magnitude, its product, and (combinational, at the output) the sign.
-        negative, magnitude = Signal(2, name=f"negative_{lane}"), Signal(q.bits, name=f"magnitude_{lane}")
-        pull, size = Signal(signed(9), name=f"pull_{lane}"), Signal(q.bits + 8, name=f"size_{lane}")
-        with m.If(self.enable):
+    def _pull(self, m, gradient, enables, lane):
+        # A cycle for the magnitude, two for its product, and (combinational, at the output) the sign.
+        negative, magnitude = Signal(3, name=f"negative_{lane}"), Signal(self._config.gradient.bits, name=f"magnitude_{lane}")
+        pull = [Signal(signed(9), name=f"pull_{lane}_{n}") for n in range(2)]
+        with m.If(enables[0]):
             m.d.sync += [negative[0].eq(gradient[-1]), magnitude.eq(Mux(gradient[-1], -gradient, gradient)),
-                         pull.eq(Mux(gradient == 0, 0, Mux(gradient[-1], -self.mantissa, self.mantissa)))]
-        with m.If(late):
-            m.d.sync += [negative[1].eq(negative[0]), size.eq(magnitude * MOMENTUM_FACTOR)]
-        shrunk = size >> 8
-        m.d.comb += self.kept[lane].eq(Mux(negative[1], -shrunk, shrunk))
-        return pull << 16
+                         pull[0].eq(Mux(gradient == 0, 0, Mux(gradient[-1], -self.mantissa, self.mantissa)))]
+        with m.If(enables[1]):
+            m.d.sync += [negative[1].eq(negative[0]), pull[1].eq(pull[0])]
+        with m.If(enables[2]):
+            m.d.sync += negative[2].eq(negative[1])
+        shrunk = wide_product(m, magnitude, MOMENTUM_FACTOR, enables[1:], f"size_{lane}") >> 8
+        m.d.comb += self.kept[lane].eq(Mux(negative[2], -shrunk, shrunk))
+        return pull[1] << 16
 
 
 def optimizer_rule(config: CoreConfig) -> _Rule:

@@ -18,7 +18,7 @@ __all__ = ["UpdateUnit"]
 
 
 class UpdateUnit(wiring.Component):
-    """Updates a word (column block) a cycle; a weight is written WRITE_LATENCY cycles after its word, takes effect 2 cycles later.
+    """Updates a word (column block) a cycle; a weight is written WRITE_LATENCY cycles after its word, takes effect 3 cycles later.
 
     Members
     -------

@@ -105,11 +105,13 @@ def test_without_a_gradient_memory_words_are_updated_as_they_come():
     for inputs, change in zip(cycles[UpdateUnit.OPERAND_LATENCY:], changes, strict=True):
         inputs["contribution"] = [change] * LANES
     rates = [{"mantissa": 2, "shift": 1}, {"mantissa": 3, "shift": 0}]
-    trace = play(UpdateEngine(config), cycles, ["write_en", "write_tile", "write_index", "write_data", "busy", "kept_en"], rest=8,
+    late = UpdateUnit.WRITE_LATENCY
+    trace = play(UpdateEngine(config), cycles, ["write_en", "write_tile", "write_index", "write_data", "busy", "kept_en"],
+                 rest=late,
                  stable={"settings": settings_of(config, LAYERS, rate=rates, decay=[0, 0])})
-    seen = [(t["write_tile"], t["write_index"], t["write_data"]) for t in trace[8:16]]
+    seen = [(t["write_tile"], t["write_index"], t["write_data"]) for t in trace[late:late + 8]]
     expected = [(w["tile"], w["column"], [-(change >> 16) * (1, 3)[w["layer"]]] * LANES)
                 for w, change in zip(words, changes, strict=True)]
     assert seen == expected  # steps are whole: no fraction to round
-    assert [t["write_en"] for t in trace] == [0] * 8 + [1] * 8 + [0] * (len(trace) - 16)
-    assert [t["busy"] for t in trace[:18]] == [1] * 17 + [0]
+    assert [t["write_en"] for t in trace] == [0] * late + [1] * 8 + [0] * (len(trace) - late - 8)
+    assert [t["busy"] for t in trace[:late + 10]] == [1] * (late + 9) + [0]

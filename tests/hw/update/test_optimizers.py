@@ -1,4 +1,4 @@
-"""Optimizer rules against docs/numerics.md, "Update": steps, what is kept, holding, latency 2."""
+"""Optimizer rules against docs/numerics.md, "Update": steps, what is kept, holding, latency 3."""
 
 import random
 
@@ -35,7 +35,7 @@ def test_rules(optimizer, rule, compute, gradient_bits, weight_bits):
         cycles.append({"enable": rng.random() < 0.7, "mantissa": rng.randrange(256), "decay": rng.randrange(1 << 16),
                        "gradient": [rng.randint(g.min, g.max) for _ in range(2)],
                        "weight": [rng.randint(w.min, w.max) for _ in range(2)]})
-    trace = play(dut, cycles, ["step", "kept"], rest=2)
+    trace = play(dut, cycles, ["step", "kept"], rest=3)
     expected = []
     for c in cycles:
         if c["enable"]:
@@ -43,4 +43,4 @@ def test_rules(optimizer, rule, compute, gradient_bits, weight_bits):
             expected.append({"step": [lane[0] for lane in lanes], "kept": [lane[1] for lane in lanes]})
         else:
             expected.append(expected[-1])
-    assert rule.LATENCY == 2 and trace[2:] == expected
+    assert rule.LATENCY == 3 and trace[3:] == expected

@@ -56,9 +56,9 @@ def test_words(optimizer, gap):
             results = [update(config, a, w, state >> 16, rate["mantissa"], rate["shift"], decays[word["layer"]])
                        for a, w, state in zip(g, weights[place], states, strict=True)]
             states = [xorshift_step(state) for state in states]
-            writes[n + 8] = (*place, [new for new, _, _ in results])
+            writes[n + UpdateUnit.WRITE_LATENCY] = (*place, [new for new, _, _ in results])
             kept.append((n, word["address"], [k for _, _, k in results]))
-            saturated[n + 9] = sum(over for _, over, _ in results)
+            saturated[n + UpdateUnit.WRITE_LATENCY + 1] = sum(over for _, over, _ in results)
     assert any(saturated.values())
 
     dut = UpdateUnit(config)
@@ -73,7 +73,7 @@ def test_words(optimizer, gap):
         assert t["saturated"] == saturated.get(n, 0), n
     seen = [(n, t["kept_addr"], t["kept"]) for n, t in enumerate(trace) if t["kept_en"]]
     delay = seen[0][0] - kept[0][0]  # the same for every word, and the unit is busy until the last is written
-    assert seen == [(n + delay, address, values) for n, address, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 6
+    assert seen == [(n + delay, address, values) for n, address, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 7
     assert trace[-1]["random_state"] == states
     last = len(words)
-    assert trace[last + 9]["busy"] and not trace[last + 10]["busy"]
+    assert trace[last + 10]["busy"] and not trace[last + 11]["busy"]
