@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.delay import delays
 from ..arithmetic.rotate import rotate_lanes
 from ..layouts import shape_of
 from .ram import Ram
@@ -17,8 +18,8 @@ class TransposableMemory(wiring.Component):
     elements of a row, and those of a column, lie in P different banks.
 
     Read latency 3 cycles (bank, register, rotator: a block memory is too slow for both in one cycle); the data hold until
-    the next read arrives. A write takes effect for reads issued 2 cycles later. One read and one write a cycle; reads and
-    writes of one word within 2 cycles of each other are the user's to avoid.
+    the next read arrives. A write takes effect for reads issued 3 cycles later (register, rotator, bank). One read and one
+    write a cycle; reads and writes of one word within 3 cycles of each other are the user's to avoid.
 
     Members
     -------
@@ -46,18 +47,21 @@ class TransposableMemory(wiring.Component):
             m.submodules[f"bank_{bank}"] = ram
 
         # The row within the tile that bank b holds of column c is (b - c) mod P.
-        w_en, w_tile, w_index = Signal(), Signal.like(self.w_tile), Signal.like(self.w_index)
-        w_lanes = rotate_lanes(m, [self.w_data[k] for k in range(lanes)], (-self.w_index)[:low], self.w_en, "write")
-        m.d.sync += [w_en.eq(self.w_en), w_tile.eq(self.w_tile), w_index.eq(self.w_index)]
+        writing, w_tiles, w_indices = (delays(m, now, 2, name) for now, name in (
+            (self.w_en, "writing"), (self.w_tile, "w_tile"), (self.w_index, "w_index")))
+        amount, w_data = Signal(low), [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
+        with m.If(self.w_en):
+            m.d.sync += [amount.eq(-self.w_index), *(late.eq(now) for late, now in zip(w_data, self.w_data))]
+        w_lanes = rotate_lanes(m, w_data, amount, writing[1], "write")
         for bank, ram in enumerate(banks):
             r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
             m.d.comb += [
                 r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index)),
-                w_row.eq(bank - w_index),
+                w_row.eq(bank - w_indices[2]),
                 ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
-                ram.w_en.eq(w_en), ram.w_addr.eq((w_tile << low) | w_row),
+                ram.w_en.eq(writing[2]), ram.w_addr.eq((w_tiles[2] << low) | w_row),
             ]
-            with m.If(self.w_en):
+            with m.If(writing[1]):
                 m.d.sync += ram.w_data.eq(w_lanes[bank])
 
         # Read: bank, register, rotator.

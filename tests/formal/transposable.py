@@ -15,7 +15,7 @@ from .proof import Fault, Proof
 
 __all__ = ["PROOFS"]
 
-COLLISION = 2
+COLLISION = 3
 """Reads and writes of one word keep this many cycles apart (the user's duty)."""
 
 
@@ -43,7 +43,7 @@ def memory(lanes, tiles):
     arrived = [bench.before(value, TransposableMemory.READ_LATENCY - 1) for value in (asked, lane, expected)]
     bench.require(~arrived[0] | (bench.chosen(dut.r_data, arrived[1]) == arrived[2].as_signed()))
 
-    # Induction: the element lies in bank (row + column) mod P at word tile P + row, one cycle after it was written.
+    # Induction: the element lies in bank (row + column) mod P at word tile P + row, two cycles after it was written.
     words = []
     for bank in range(lanes):
         instance = bench.memories(f"bank_{bank}", "memory")
@@ -51,7 +51,7 @@ def memory(lanes, tiles):
             raise ValueError(f"bank {bank} has more than one read and one write port: the proof of no conflict means nothing")
         words.append(bench.memory(f"bank_{bank}", "memory", address=(tile << low) + row))
     stored = bench.chosen(words, (row + column)[:low])
-    bench.invariant(stored == bench.before(Value.cast(element)).as_unsigned())
+    bench.invariant(stored == bench.before(Value.cast(element), 2).as_unsigned())
     return bench
 
 
@@ -63,9 +63,9 @@ PROOFS = tuple(
         (2, 3, (Fault(name="bank-of-column", file="hw/memory/transposable.py",
                       old="r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index))", new="r_row.eq(self.r_index)"),
                 Fault(name="tile-ignored", file="hw/memory/transposable.py",
-                      old="ram.w_addr.eq((w_tile << low) | w_row)", new="ram.w_addr.eq(((w_tile & 2) << low) | w_row)"))),
+                      old="ram.w_addr.eq((w_tiles[2] << low) | w_row)", new="ram.w_addr.eq(((w_tiles[2] & 2) << low) | w_row)"))),
         (4, 2, (Fault(name="write-row", file="hw/memory/transposable.py",
-                      old="w_row.eq(bank - w_index)", new="w_row.eq(bank + w_index)"),
+                      old="w_row.eq(bank - w_indices[2])", new="w_row.eq(bank + w_indices[2])"),
                 Fault(name="write-rotation", file="hw/memory/transposable.py",
-                      old="(-self.w_index)[:low], self.w_en", new="self.w_index, self.w_en"))),
+                      old="amount.eq(-self.w_index)", new="amount.eq(self.w_index)"))),
     ))
