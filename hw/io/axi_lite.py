@@ -39,8 +39,8 @@ class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into one-cycle accesses to registers.
 
     Latency: ``write`` (``read``) one cycle after the later of the AW and W handshakes (the AR handshake), if the
-    last response of that direction has left; the response is valid one cycle later (two cycles). Throughput: a write every two
-    cycles, a read every three. All outputs to the bus are registers or the inverse of one; protection bits and the two lowest
+    last response of that direction has left; the response is valid one cycle later (two cycles). Throughput: a write and a read
+    every two cycles. All outputs to the bus are registers or the inverse of one; protection bits and the two lowest
     address bits are ignored.
 
     Parameters
@@ -95,13 +95,15 @@ class AxiLiteSlave(wiring.Component):
         have_read, answered = Signal(), Signal()
         m.d.comb += [
             axi.arready.eq(~have_read),
-            self.read.eq(have_read & ~answered & (~axi.rvalid | axi.rready)),
+            self.read.eq(have_read & (~axi.rvalid | axi.rready)),
         ]
         with m.If(axi.arvalid & axi.arready):
             m.d.sync += [have_read.eq(1), self.read_address.eq(axi.araddr[2:])]
+        with m.If(self.read):
+            m.d.sync += have_read.eq(0)
         m.d.sync += answered.eq(self.read)
         with m.If(answered):
-            m.d.sync += [have_read.eq(0), axi.rvalid.eq(1), axi.rdata.eq(self.read_data),
+            m.d.sync += [axi.rvalid.eq(1), axi.rdata.eq(self.read_data),
                          axi.rresp.eq(Mux(self.read_error, Response.SLVERR, Response.OKAY))]
         with m.Elif(axi.rready):
             m.d.sync += axi.rvalid.eq(0)

@@ -28,7 +28,8 @@ class StreamBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # The second payload waits in ``spare`` while the first one cannot leave.
-        spare, waiting = Signal.like(self.i.payload), Signal()
+        spare = Signal.like(self.i.payload)
+        waiting = Signal()
         m.d.comb += self.i.ready.eq(~waiting)
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [self.o.valid.eq(waiting | self.i.valid), waiting.eq(0)]

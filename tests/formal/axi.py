@@ -19,10 +19,11 @@ def keeps_responses(bench, axi):
     bench.require(bench.kept(axi.rvalid, axi.rready, axi.rdata, axi.rresp))
 
 
-def accesses(bench, taken, ready, strobe, valid, leaves, response, expected):
+def accesses(bench, taken, ready, strobe, answered, valid, leaves, response, expected):
     """One direction: ``taken`` are its address (and data) handshakes, each of which makes one access and one response.
 
-    A channel is ready until it has been taken; the access follows when all have been; then one response leaves.
+    A channel is ready until it has been taken; the access follows when all have been; then one response leaves. In the cycle of
+    ``answered`` the access is answered as ``expected``.
     """
     m, pending, owed = bench.m, [], Signal(name=f"owed_{strobe.name}")
     for n, (handshake, is_ready) in enumerate(zip(taken, ready)):
@@ -40,9 +41,10 @@ def accesses(bench, taken, ready, strobe, valid, leaves, response, expected):
         m.d.sync += owed.eq(1)
     with m.Elif(leaves):
         m.d.sync += owed.eq(0)
-    bench.require(valid == owed)  # a response for every access, and for nothing else
+    late = 0 if answered is strobe else answered
+    bench.require(valid == (owed & ~late))  # a response for every access, and for nothing else
     answer = Signal.like(expected, name=f"answer_{strobe.name}")
-    with m.If(strobe):
+    with m.If(answered):
         m.d.sync += answer.eq(expected)
     bench.require(~valid | (response == answer))
 
@@ -53,9 +55,10 @@ def slave():
     keeps_responses(bench, axi)
     aw, w, ar = axi.awvalid & axi.awready, axi.wvalid & axi.wready, axi.arvalid & axi.arready
     error = bench.signal(Mux(dut.write_error, Response.SLVERR, Response.OKAY), "write_response")
-    accesses(bench, (aw, w), (axi.awready, axi.wready), dut.write, axi.bvalid, axi.bvalid & axi.bready, axi.bresp, error)
+    accesses(bench, (aw, w), (axi.awready, axi.wready), dut.write, dut.write, axi.bvalid, axi.bvalid & axi.bready, axi.bresp, error)
     answer = bench.signal((dut.read_data << 2) | Mux(dut.read_error, Response.SLVERR, Response.OKAY), "read_response")
-    accesses(bench, (ar,), (axi.arready,), dut.read, axi.rvalid, axi.rvalid & axi.rready, (axi.rdata << 2) | axi.rresp, answer)
+    accesses(bench, (ar,), (axi.arready,), dut.read, bench.before(dut.read), axi.rvalid,
+             axi.rvalid & axi.rready, (axi.rdata << 2) | axi.rresp, answer)
     # The access is made with what was taken.
     for name, handshake, given, seen, strobe in (
             ("aw", aw, axi.awaddr[2:], dut.write_address, dut.write), ("wdata", w, axi.wdata, dut.write_data, dut.write),

@@ -3,6 +3,7 @@
 from amaranth.hdl import Mux, Signal, Value
 
 from coldspike.hw.io.result_queue import ResultQueue
+from coldspike.hw.io.stream_buffer import StreamBuffer
 from coldspike.hw.memory.packet_fifo import PacketFifo
 from coldspike.spec.config import CoreConfig
 
@@ -82,6 +83,16 @@ def result_queue():
     return bench
 
 
+def stream_buffer():
+    bench = Bench(dut := StreamBuffer(WIDTH))
+    open_words, stored, marked, kept, ahead, word = marked_word(bench, dut.i, dut.o, 1, 0, 2, 1)
+    waiting, spare = bench.state("waiting"), bench.state("spare")
+    bench.invariant(open_words == 0)
+    bench.invariant((waiting + dut.o.valid == stored) & (dut.o.valid | ~waiting))
+    bench.invariant(~marked | (kept & (Mux(ahead == 0, dut.o.payload, spare) == word)))
+    return bench
+
+
 PROOFS = (
     Proof(name="packet-fifo", build=packet_fifo, depth=12,
           claim="committed words come out once, in order, unchanged; rewound words never; room for `depth` words",
@@ -92,6 +103,13 @@ PROOFS = (
                     old="committed.eq(written_next)", new="committed.eq(written_next + 1)"),
               Fault(name="full-too-late", file="hw/memory/packet_fifo.py",
                     old="full = (written ^ fetched) == self.depth", new="full = (written - fetched) == self.depth + 1"),
+          )),
+    Proof(name="stream-buffer", build=stream_buffer, depth=6, claim="words come out once, in order, unchanged; room for two",
+          faults=(
+              Fault(name="spare-forgotten", file="hw/io/stream_buffer.py",
+                    old="self.o.valid.eq(waiting | self.i.valid)", new="self.o.valid.eq(self.i.valid)"),
+              Fault(name="overtakes", file="hw/io/stream_buffer.py",
+                    old="            with m.If(waiting):", new="            with m.If(waiting & ~self.i.valid):"),
           )),
     Proof(name="result-queue", build=result_queue, depth=12, claim="words come out once, in order, unchanged",
           faults=(

@@ -49,7 +49,8 @@ def memory_access():
 
 
 READ_SETTLES = 4
-"""Cycles from the request of a word to its element at ``r_data``: the slowest memory's three, and one for the lane."""
+"""Cycles from the request of a word to its element at ``r_data``: the slowest memory's three, and one for the lane, whose
+number takes one, too."""
 
 
 def memory_access_data():
@@ -58,7 +59,7 @@ def memory_access_data():
     dut = bench.dut
     elements = [bench.free(64, f"element_{k}") for k in range(CONFIG.lanes)]
     bench.assume(bench.before(dut.r_en) | bench.steady(Cat(elements)))
-    settled = bench.steady(dut.lane)
+    settled = bench.steady(dut.lane) & bench.before(bench.steady(dut.lane))
     for cycles in range(1, READ_SETTLES):
         settled = settled & ~bench.before(dut.r_en, cycles)
     element = bench.signal(bench.chosen(elements, dut.lane), "element")
@@ -148,16 +149,21 @@ def core_results():
     return bench
 
 
+READY = "self.i.ready.eq(~self.o.valid if self._cut else ~self.o.valid | self.o.ready)"
+
 PROOFS = (
     Proof(name="stream-register", build=partial(alone, partial(StreamRegister, 8)), claim="o keeps the rule",
           faults=(Fault(name="always-ready", file="hw/io/stream_register.py",
-                        old="self.i.ready.eq(~self.o.valid | self.o.ready)", new="self.i.ready.eq(1)"),)),
+                        old=READY, new="self.i.ready.eq(1)"),)),
+    Proof(name="stream-register-cut", build=partial(alone, partial(StreamRegister, 8, cut=True)), claim="o keeps the rule",
+          faults=(Fault(name="ready-while-full", file="hw/io/stream_register.py",
+                        old=READY, new="self.i.ready.eq(1)"),)),
     Proof(name="packet-decoder", build=packet_decoder, claim="o_descriptor and o_payload keep the rule", fault_depth=8,
           faults=(Fault(name="takes-on", file="hw/io/stream_register.py",
-                        old="self.i.ready.eq(~self.o.valid | self.o.ready)", new="self.i.ready.eq(1)"),)),
+                        old=READY, new="self.i.ready.eq(1)"),)),
     Proof(name="error-feed", build=partial(alone, partial(ErrorFeed, CONFIG)), claim="o_jobs keeps the rule", fault_depth=10,
           faults=(Fault(name="never-stalls", file="hw/backward/feed.py",
-                        old="advance.eq(~valid[6] | self.o_jobs.ready)", new="advance.eq(1)"),)),
+                        old="advance.eq(~valid[7] | self.o_jobs.ready)", new="advance.eq(1)"),)),
     Proof(name="readout", build=readout, claim="o_result keeps the rule; no result while ready", fault_depth=10,
           faults=(Fault(name="header-changes", file="hw/readout/softmax.py",
                         old="m.d.comb += result.data.eq(sample.sequence)",

@@ -107,7 +107,7 @@ PROOFS = (
               Fault(name="result-waits", file="hw/io/result_queue.py",
                     old="self.o.valid.eq(fifo.r_rdy)", new="self.o.valid.eq(fifo.r_rdy & self.o.ready)"),
               Fault(name="job-waits", file="hw/backward/feed.py",
-                    old="self.o_jobs.valid.eq(valid[6])", new="self.o_jobs.valid.eq(valid[6] & self.o_jobs.ready)"),
+                    old="self.o_jobs.valid.eq(valid[7])", new="self.o_jobs.valid.eq(valid[7] & self.o_jobs.ready)"),
               Fault(name="address-waits", file="hw/io/axi_lite.py",
                     old="axi.awready.eq(~have_address)", new="axi.awready.eq(~have_address & axi.awvalid)"),
           )),

@@ -65,7 +65,8 @@ def controller():
     exists, tile, column, lane, place = element(bench, network)
     words = bench.signal(Mux(exists, bench.chosen(ends, network.layers - 1) - network.column_base[1], 0)[:8], "words")
     weights = bench.signal(bench.chosen(sums, network.layers - 1), "weights")
-    bench.assume(~dut.update_done | ~dut.busy)
+    bench.assume(~dut.update_done | ~dut.busy & bench.begun & bench.steady(dut.interval)
+                 & ~bench.before(dut.load | dut.update_done))
 
     # The weight memory answers READ_LATENCY cycles later: the element, when it was asked for, else anything.
     value = bench.constant(CONFIG.weight_bits, "value")
@@ -109,7 +110,7 @@ def controller():
 
 def walker_invariants(bench, dut, ends, sums, *, asked, copies, moved, cycles, running, words, exists, place, weights):
     """Induction: where the walker stands says what has been copied, but for the words on their way."""
-    network, walker = dut.network, bench.part("walker")
+    network, walker, last = dut.network, bench.part("walker"), bench.state("walker", "last")
     sizes, blocks = [network.size[l] for l in range(LAYERS + 1)], [network.blocks[l] for l in range(LAYERS + 1)]
     columns = [data.View(ColumnLayout(CONFIG), bench.state("walker", name)) for name in ("present", "following", "ahead")]
     present, following, ahead = columns
@@ -122,6 +123,8 @@ def walker_invariants(bench, dut, ends, sums, *, asked, copies, moved, cycles, r
         block = bench.signal((column.address - start)[:4], f"block_{n}")
         bench.invariant(~column.valid | (layer >= 1) & (layer < network.layers) & (column.left >= 1) & (column.left <= n_out))
         bench.invariant(~column.valid | (column.address >= start) & (block < (in_blocks if n == 0 else 1)))
+        if n == 0:
+            bench.invariant(~column.valid | (last == (block + 1 == in_blocks)))
         bench.invariant(~column.valid | (column.tile == network.tile_base[layer] + block * out_blocks + j // LANES))
         bench.invariant(~column.valid | (column.neuron == network.block_base[layer] * LANES + j))
         after.append(start + in_blocks)

@@ -60,7 +60,7 @@ HARDWARE = [
     Fault(name="xorshift", file="hw/arithmetic/random_lanes.py", check=SGD,
           old="left, right, again = XORSHIFT", new="left, right, again = 13, 17, 6", why="another random sequence"),
     Fault(name="transposable-index", file="hw/memory/transposable.py", check=FOUR_LANES,
-          old="w_row.eq(bank - w_index)", new="w_row.eq(bank + w_index)", why="columns are written to other rows"),
+          old="w_row.eq(bank - w_indices[2])", new="w_row.eq(bank + w_indices[2])", why="columns are written to other rows"),
     Fault(name="scan-last-lane", file="hw/forward/scan.py", check=SGD,
           old="(((block << low) | k) < count)", new="(((block << low) | k) <= count)",
           why="a neuron too many in a block that is not full"),
@@ -108,7 +108,7 @@ HARDWARE = [
           old="address.eq(walker.word.address - offset)", new="address.eq(walker.word.address - offset + 1)",
           why="feedback weights land one word further"),
     Fault(name="early-start", file="hw/control/sequencer.py", check=EVERY_SAMPLE,
-          old="can_overlap = 1 if self._config.gradient_memory else calm", new="can_overlap = 1",
+          old="can_overlap = 1 if self._config.gradient_memory else self.quiet", new="can_overlap = 1",
           why="without a gradient memory a sample starts before the weights of the one before are written"),
 ]
 
@@ -151,7 +151,7 @@ TIMING = [
     Fault(name="timing-empty-block", file="model/timing.py", check=OTHER_SEED,
           old="slots = np.maximum(fired, 1)", new="slots = fired", why="a block without spikes is thought to take no cycle"),
     Fault(name="timing-overlap", file="model/timing.py", check=EVERY_SAMPLE,
-          old="self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet)", new="self.forward_free",
+          old="self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet + 1)", new="self.forward_free",
           why="samples are thought to overlap without a gradient memory"),
     Fault(name="timing-drain", file="model/timing.py", check=SPARSE,
           old="max(0, at.UPDATE_DRAIN - record.skipped_tail)", new="at.UPDATE_DRAIN",

@@ -82,7 +82,7 @@ def test_latency_and_throughput_with_both_directions_busy():
         assert cycle_of(trace, lambda t, n=accept: t[n]) == 0
         assert cycle_of(trace, lambda t, n=strobe: t[n]) == 1
         assert cycle_of(trace, lambda t, n=answer: t[n]) == 1 + delay
-        assert sum(t[strobe] for t in trace) == 20 // (1 + delay) + delay - 1
+        assert sum(t[strobe] for t in trace) == 10
     assert [t["wready"] for t in trace] == [t["awready"] for t in trace]
 
 
