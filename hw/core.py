@@ -163,22 +163,20 @@ class TrainingCore(wiring.Component):
         is_weight = access.access.space == Space.WEIGHT
         for client in (self._forward, self._update, self._transport):
             m.d.comb += [client.w_data[k].eq(weights.r_data[k]) for k in range(self._config.lanes)]
-        with m.If(self._forward.w_en):
-            m.d.comb += [weights.r_en.eq(1), weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row)]
+        m.d.comb += [
+            weights.r_en.eq(self._forward.w_en | self._update.w_en | self._transport.w_en | (access.r_en & is_weight)),
+            weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row),
+            weights.w_en.eq(self._update.write_en | (access.w_en & is_weight)),
+            weights.w_tile.eq(self._update.write_tile), weights.w_index.eq(self._update.write_index),
+        ]
+        m.d.comb += [weights.w_data[k].eq(Mux(access.busy, access.w_data[k], self._update.write_data[k]))
+                     for k in range(self._config.lanes)]
         for client in (self._update, self._transport):
             with m.If(client.w_en):
-                m.d.comb += [weights.r_en.eq(1), weights.r_column.eq(1), weights.r_tile.eq(client.w_tile),
-                             weights.r_index.eq(client.w_index)]
-        with m.If(access.r_en & is_weight):
-            m.d.comb += [weights.r_en.eq(1), weights.r_column.eq(1), weights.r_tile.eq(access.access.tile),
-                         weights.r_index.eq(access.access.column)]
-        with m.If(access.w_en & is_weight):
-            m.d.comb += [weights.w_en.eq(1), weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
-            m.d.comb += [weights.w_data[k].eq(access.w_data[k]) for k in range(self._config.lanes)]
-        with m.If(self._update.write_en):
-            m.d.comb += [weights.w_en.eq(1), weights.w_tile.eq(self._update.write_tile),
-                         weights.w_index.eq(self._update.write_index)]
-            m.d.comb += [weights.w_data[k].eq(self._update.write_data[k]) for k in range(self._config.lanes)]
+                m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(client.w_tile), weights.r_index.eq(client.w_index)]
+        with m.If(access.busy):
+            m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(access.access.tile), weights.r_index.eq(access.access.column),
+                         weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
 
     def _connect_results(self, m):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
@@ -229,19 +227,22 @@ class TrainingCore(wiring.Component):
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
             shown[Space.GRADIENT] = self._gradients.r_data
-        # A register behind each memory's lane multiplexer: block memory, lanes and spaces are too much for one cycle.
+        # Registers before and behind each memory's lane multiplexer: the lane's number goes to a thousand of them, and block
+        # memory, lanes and spaces are too much for one cycle.
         elements = {space: Signal(lanes[0].shape(), name=f"shown_{space.name.lower()}") for space, lanes in shown.items()}
-        with m.If(access.busy):
-            with m.Switch(access.lane):
-                for k in range(c.lanes):
-                    with m.Case(k):
-                        m.d.sync += [element.eq(shown[space][k]) for space, element in elements.items()]
-            with m.Switch(word.space):
-                for space, element in elements.items():
-                    with m.Case(space):
-                        m.d.comb += access.r_data.eq(element)
-                with m.Default():
-                    m.d.comb += access.r_data.eq(readout.error_data)
+        for space, lanes in shown.items():
+            lane = Signal.like(access.lane, name=f"lane_{space.name.lower()}")
+            with m.If(access.busy & (word.space == space)):
+                m.d.sync += lane.eq(access.lane)
+                with m.Switch(lane):
+                    for k in range(c.lanes):
+                        with m.Case(k):
+                            m.d.sync += elements[space].eq(lanes[k])
+        m.d.comb += access.r_data.eq(readout.error_data)
+        with m.Switch(word.space):
+            for space in shown:
+                with m.Case(space):
+                    m.d.comb += access.r_data.eq(elements[space])
 
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self._access

@@ -64,8 +64,9 @@ class Coldspike(wiring.Component):
         ]
 
         # Both come from afar: a cycle later is early enough for registers and counters.
-        dropped, status, idle = Signal(), Signal(ErrorCode), Signal()
+        dropped, refused, status, idle = Signal(), Signal(), Signal(ErrorCode), Signal()
         m.d.sync += [
+            refused.eq(run.error_valid),
             dropped.eq(core.i_descriptor.valid & core.i_descriptor.ready & (core.i_descriptor.payload.kind == Kind.ERROR)),
             status.eq(core.i_descriptor.payload.status),
             idle.eq(core.quiet & decoder.idle & ~core.o_result.valid & ~results.o.valid),
@@ -81,7 +82,7 @@ class Coldspike(wiring.Component):
             registers.idle.eq(idle), registers.sequence.eq(decoder.sequence),
             registers.interval_position.eq(core.position), registers.counters.eq(counters.values),
             registers.batch_done.eq(core.batch_done),
-            registers.error_valid.eq(run.error_valid | dropped), registers.error_code.eq(run.error_code),
+            registers.error_valid.eq(refused | dropped), registers.error_code.eq(run.error_code),
             counters.clear.eq(registers.clear_counters), counters.increments.eq(core.increments),
             counters.increments.packets_dropped.eq(dropped),
         ]

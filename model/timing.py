@@ -106,8 +106,8 @@ class _Timeline:
         for k, events in enumerate(record.events.tolist()):
             slot = self.sample % at.SLOTS
             self.sample += 1
-            length_taken = max(self.offered + 2, self.slot_free[slot])
-            self.offered = max(length_taken + events + blocks + 1, self.started + 1)
+            length_seen = max(self.offered + 2, self.slot_free[slot])
+            self.offered = max(length_seen + events + blocks + 2, self.started + 1)
             # Without a gradient memory samples do not overlap; that all is quiet is known a cycle later.
             ready = self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet + 1)
             self.started = max(self.offered + 1 + (events > 0), ready)

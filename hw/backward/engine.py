@@ -75,7 +75,7 @@ class BackwardEngine(wiring.Component):
             feed.output.eq(layer + 1 == network.layers), feed.base.eq(network.block_base[layer]),
             feed.column_base.eq(network.column_base[layer]), feed.in_blocks.eq(network.blocks[layer]),
             self.output_en.eq(feed.output_en), self.output_addr.eq(feed.output_addr), feed.output_data.eq(self.output_data),
-            lanes.sum_en.eq(feed.sum_en | self.sum_en), lanes.sum_addr.eq(Mux(self.sum_en, self.sum_addr, feed.sum_addr)),
+            lanes.sum_en.eq(feed.sum_en | self.sum_en), lanes.sum_addr.eq(Mux(self.busy, feed.sum_addr, self.sum_addr)),
             lanes.layer.eq(layer), lanes.first_layer.eq(is_first), lanes.in_blocks.eq(network.blocks[layer]),
             lanes.out_blocks.eq(network.blocks[layer + 1]), lanes.tile_base.eq(network.tile_base[layer]),
             lanes.block_base.eq(network.block_base[layer]), lanes.sum_base.eq(network.block_base[below]),

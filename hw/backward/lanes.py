@@ -102,9 +102,8 @@ class BackwardLanes(wiring.Component):
         # Stage 1: operands leave their memories. Stage 2: they are here. Stage 3: products. Stage 4: contributions out.
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
-        valids, jobs, firsts, addresses = (delays(m, now, 3, name) for now, name in (
-            (valid, "valid"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
-        summing = [each & ~self.first_layer for each in valids]
+        valids, summing, jobs, firsts, addresses = (delays(m, now, 3, name) for now, name in (
+            (valid, "valid"), (self.feedback_en, "summing"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
         m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")

@@ -58,7 +58,8 @@ class ColumnWalker(wiring.Component):
         c, network = self._config, self.network
         layout = ColumnLayout(c)
         ahead, following, present = (Signal(layout, name=name) for name in ("ahead", "following", "present"))
-        skipped, block, last, advance = Signal(), Signal.like(network.blocks[0]), Signal(), Signal()
+        skipped, block, advance = Signal(), Signal.like(network.blocks[0]), Signal()
+        last = Signal()  # of the present column's words
         m.d.comb += [
             advance.eq(~present.valid | skipped | last), self.peek_en.eq(advance), self.peek.eq(ahead.neuron),
             self.skip_layer.eq(following.layer),

@@ -11,7 +11,7 @@ __all__ = ["NetworkTable"]
 
 
 class NetworkTable(wiring.Component):
-    """Takes 2 L + 3 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
+    """Takes 3 L + 5 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
 
     Members
     -------
@@ -36,11 +36,12 @@ class NetworkTable(wiring.Component):
         new_tiles, new_words = Signal(32), Signal(32)
         above = Signal.like(layer)
         m.d.comb += [
-            size.eq(settings.size[layer]), blocks.eq((size + (c.lanes - 1)) >> low), above.eq(layer - 1),
+            blocks.eq((size + (c.lanes - 1)) >> low), above.eq(layer - 1),
         ]
         bad_layer = (size == 0) | (size > c.max_neurons)
-        overfull = ((tiles > c.weight_tiles) | (words > c.gradient_words) | (words - first_words > c.feedback_words)
-                    | (neuron_blocks > c.neuron_blocks))
+        overfull = Signal()
+        m.d.sync += overfull.eq((tiles > c.weight_tiles) | (words > c.gradient_words) | (words - first_words > c.feedback_words)
+                                | (neuron_blocks > c.neuron_blocks))
         m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("IDLE"):
@@ -48,7 +49,10 @@ class NetworkTable(wiring.Component):
                 with m.If(self.start):
                     m.d.sync += [layer.eq(0), tiles.eq(0), words.eq(0), first_words.eq(0), neuron_blocks.eq(0),
                                  network.layers.eq(settings.layers)]
-                    m.next = "CHECK"
+                    m.next = "LOOK"
+            with m.State("LOOK"):
+                m.d.sync += size.eq(settings.size[layer])
+                m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size), network.outputs.eq(size),
                              network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
@@ -67,9 +71,11 @@ class NetworkTable(wiring.Component):
                         tiles.eq(tiles + new_tiles), words.eq(words + new_words), neuron_blocks.eq(neuron_blocks + blocks_before),
                         first_words.eq(Mux(layer == 1, new_words, first_words)),
                     ]
-                m.next = "CHECK"
+                m.next = "LOOK"
                 with m.If(layer == settings.layers):
-                    m.next = "VERDICT"
+                    m.next = "SUM"
+            with m.State("SUM"):  # overfull is a cycle behind
+                m.next = "VERDICT"
             with m.State("VERDICT"):
                 m.d.comb += [self.done.eq(1), self.fits.eq(~overfull)]
                 m.next = "IDLE"

@@ -92,10 +92,12 @@ class Sequencer(wiring.Component):
                         m.d.sync += self.trained_slot.eq(descriptor.slot)
             with m.State("UPDATE"):
                 m.d.comb += self.updating.eq(1)
-                with m.If(~self.update_start & ~self.update_busy):
-                    m.d.comb += self.update_done.eq(1)
-                    m.d.sync += transported.eq(self.transport_due)
-                    m.next = "TRANSPORT"
+                with m.If(~self.update_busy):
+                    m.next = "UPDATED"
+            with m.State("UPDATED"):
+                m.d.comb += [self.updating.eq(1), self.update_done.eq(1)]
+                m.d.sync += transported.eq(self.transport_due)
+                m.next = "TRANSPORT"
             with m.State("TRANSPORT"):
                 with m.If(~self.transport_busy):
                     m.d.comb += self.batch_done.eq(1)

@@ -16,10 +16,10 @@ __all__ = ["ForwardEngine"]
 
 
 class _SampleLayout(data.StructLayout):
-    """The sample in work; ``open`` while its present layer still takes events."""
+    """The sample in work; ``more`` while input events remain, ``open`` while its present layer still takes events."""
 
     def __init__(self, config: CoreConfig):
-        super().__init__({"slot": SLOT_BITS, "train": 1, "remaining": 16, "open": 1})
+        super().__init__({"slot": SLOT_BITS, "train": 1, "remaining": 16, "more": 1, "open": 1})
 
 
 class ForwardEngine(wiring.Component):
@@ -94,12 +94,12 @@ class ForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(Mux(self.sum_en, self.sum_addr, scan.r_addr)),
+            accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(Mux(self.busy, scan.r_addr, self.sum_addr)),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
             self.spike.eq(rule.spike), self.spike_layer.eq(scanned), self.spike_output.eq(scanned + 1 == network.layers),
-            tape.start.eq(scan_start), tape.base.eq(Cat(network.block_base[layer], sample.slot)),
+            tape.start.eq(self.scan_start), tape.base.eq(Cat(network.block_base[scanned], sample.slot)),
             tape.fired.eq(rule.spike.fired), tape.time.eq(rule.spike.time),
             tape.lane.eq(rule.spike.index[:bits_for(c.lanes)]), tape.block_last.eq(rule.spike.block_last),
             self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data),
@@ -121,16 +121,16 @@ class ForwardEngine(wiring.Component):
         with m.If(from_host):
             m.d.comb += [
                 events.payload.index.eq(self.i_payload.payload[:16]), events.payload.time.eq(self.i_payload.payload[16:]),
-                events.payload.end.eq(sample.remaining == 0),
-                events.valid.eq(sample.open & ((sample.remaining == 0) | self.i_payload.valid)),
-                self.i_payload.ready.eq(sample.open & (sample.remaining != 0) & events.ready),
+                events.payload.end.eq(~sample.more),
+                events.valid.eq(sample.open & (~sample.more | self.i_payload.valid)),
+                self.i_payload.ready.eq(sample.open & sample.more & events.ready),
             ]
         with m.Else():
             m.d.comb += [events.payload.eq(queued), events.valid.eq(sample.open & spikes.r_rdy),
                          spikes.r_en.eq(sample.open & events.ready)]
         taken = events.valid & events.ready
         with m.If(taken & from_host & ~events.payload.end):
-            m.d.sync += sample.remaining.eq(sample.remaining - 1)
+            m.d.sync += [sample.remaining.eq(sample.remaining - 1), sample.more.eq(sample.remaining != 1)]
         with m.If(taken & events.payload.end):
             m.d.sync += sample.open.eq(0)
         with m.If(taken & ~events.payload.end):
@@ -153,7 +153,7 @@ class ForwardEngine(wiring.Component):
                 m.d.comb += [self.busy.eq(0), self.working.eq(0)]
                 with m.If(self.start):
                     m.d.sync += [sample.slot.eq(self.slot), sample.train.eq(self.train), sample.remaining.eq(self.count),
-                                 layer.eq(0), sample.open.eq(1)]
+                                 sample.more.eq(self.count != 0), layer.eq(0), sample.open.eq(1)]
                     m.next = "LAYERS"
             with m.State("LAYERS"):
                 with m.If(accumulator.done):

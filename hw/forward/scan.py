@@ -48,12 +48,12 @@ class NeuronScan(wiring.Component):
 
         # Fetch: the accumulators' read register holds a block.
         address, left = Signal.like(self.r_addr), Signal.like(self.blocks)
-        fetched, ahead, held = Signal(), Signal(), Signal()
+        more, fetched, ahead, held = (Signal(name=name) for name in ("more", "fetched", "ahead", "held"))
         move, take = Signal(), Signal()
         output, potential, count = Signal(), Signal(), Signal(16)
-        m.d.comb += [self.r_en.eq((left != 0) & (~fetched | move)), self.r_addr.eq(address)]
+        m.d.comb += [self.r_en.eq(more & (~fetched | move)), self.r_addr.eq(address)]
         with m.If(self.r_en):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1), fetched.eq(1)]
+            m.d.sync += [address.eq(address + 1), left.eq(left - 1), more.eq(left != 1), fetched.eq(1)]
         with m.Elif(move):
             m.d.sync += fetched.eq(0)
 
@@ -70,26 +70,29 @@ class NeuronScan(wiring.Component):
             m.d.sync += ahead.eq(fetched)
             with m.If(fetched):
                 m.d.sync += [later.eq(value) for later, value in zip(next_values, values)]
-                m.d.sync += [next_mask.eq(wanted), next_number.eq(block), next_last.eq(left == 0), block.eq(block + 1)]
+                m.d.sync += [next_mask.eq(wanted), next_number.eq(block), next_last.eq(~more), block.eq(block + 1)]
         with m.If(self.start):
-            m.d.sync += [address.eq(self.base), left.eq(self.blocks), count.eq(self.count), block.eq(0),
+            m.d.sync += [address.eq(self.base), left.eq(self.blocks), more.eq(1), count.eq(self.count), block.eq(0),
                          output.eq(self.output), potential.eq(self.potential)]
 
         # Held: one block, its remaining neurons as a mask. Whether the next slot is its last is a register, because it
         # moves everything above.
         held_values = [Signal.like(value, name=f"held_value_{n}") for n, value in enumerate(values)]
-        mask, number, last, single = Signal(lanes), Signal.like(next_number), Signal(), Signal()
+        mask, number = Signal(lanes), Signal.like(next_number)
+        last, single = Signal(), Signal()
         m.d.comb += take.eq(~held | single)
         with m.If(take):
             m.d.sync += held.eq(ahead)
             with m.If(ahead):
                 m.d.sync += [later.eq(value) for later, value in zip(held_values, next_values)]
                 m.d.sync += [mask.eq(next_mask), number.eq(next_number), last.eq(next_last), single.eq(~at_least(next_mask, 2))]
+            with m.Else():
+                m.d.sync += mask.eq(0)
         with m.Else():
             m.d.sync += [mask.eq(mask & (mask - 1)), single.eq(~at_least(mask, 3))]
         sending = Signal()
         m.d.sync += sending.eq(held)
-        m.d.comb += self.busy.eq(sending | held | ahead | fetched | (left != 0))
+        m.d.comb += self.busy.eq(sending | held | ahead | fetched | more)
         self._send(m, held, sending, mask, single, last, number, potential, held_values)
         return m
 
@@ -104,15 +107,14 @@ class NeuronScan(wiring.Component):
         for g, group in enumerate(groups):
             slope, level = Signal.like(slopes[0], name=f"slope_{g}"), Signal.like(levels[0], name=f"level_{g}")
             inner, lane = mask[group.start:group.stop], Signal(range(len(group)), name=f"lane_{g}")
-            with m.If(held):
+            with m.If(inner.any()):
                 m.d.sync += lane.eq(lowest_bit(inner))
                 with m.Switch(lowest_bit(inner)):
                     for k in range(len(group)):
                         with m.Case(k):
                             m.d.sync += [slope.eq(slopes[group[k]]), level.eq(levels[group[k]])]
             candidates.append((slope, level, lane))
-        with m.If(held):
-            m.d.sync += chosen.eq(lowest_bit(Cat(mask[group.start:group.stop].any() for group in groups)))
+        m.d.sync += chosen.eq(lowest_bit(Cat(mask[group.start:group.stop].any() for group in groups)))
         late = {name: Signal(name=name) for name in ("item", "block_last", "layer_last")}
         late_number = Signal.like(number)
         m.d.sync += [

@@ -22,7 +22,7 @@ class AccessLayout(data.StructLayout):
 
 
 class MemoryAccess(wiring.Component):
-    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 2 for each element and one for each word
+    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 3 for each element and one for each word
     sent. Writes take a cycle a word and one a block.
 
     Members
@@ -33,7 +33,7 @@ class MemoryAccess(wiring.Component):
     r_en, w_en : Out(1). Read (data up to 3 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
-    lane : Out; r_data : In(64), that lane's element of the word last read, one cycle later, sign- or zero-extended.
+    lane : Out; r_data : In(64), that lane's element of the word last read, two cycles later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
     busy : Out(1).
     """
@@ -111,6 +111,8 @@ class MemoryAccess(wiring.Component):
                 with m.If(wait == 0):
                     m.next = "SELECT"
             with m.State("SELECT"):
+                m.next = "SHOW"
+            with m.State("SHOW"):
                 m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.sync += element.eq(self.r_data)

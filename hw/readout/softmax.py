@@ -125,7 +125,7 @@ class SoftmaxReadout(wiring.Component):
 
     def _control(self, m, logits, sample, prediction, total, index, reading, fetching, dividing):
         """Collect, exponentials, division, errors, hand-over, result."""
-        wait = Signal(range(_DIVIDE_WAIT + 1))
+        wait, last = Signal(range(_DIVIDE_WAIT + 1)), Signal()
         result = self.o_result.payload
         with m.FSM():
             with m.State("IDLE"):
@@ -173,9 +173,10 @@ class SoftmaxReadout(wiring.Component):
                         m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += fetching.eq(1)
+                m.d.sync += last.eq(index + 1 == sample.count)
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(logits.r_data), result.last.eq(index + 1 == sample.count)]
+                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(logits.r_data), result.last.eq(last)]
                 with m.If(self.o_result.ready):
                     m.d.sync += index.eq(index + 1)
                     m.next = "FETCH"
