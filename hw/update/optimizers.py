@@ -79,7 +79,8 @@ class SignMomentumRule(_Rule):
             m.d.sync += [negative[1].eq(negative[0]), pull[1].eq(pull[0])]
         with m.If(enables[2]):
             m.d.sync += negative[2].eq(negative[1])
-        shrunk = wide_product(m, magnitude, MOMENTUM_FACTOR, enables[1:], f"size_{lane}") >> 8
+        size = wide_product(m, magnitude, MOMENTUM_FACTOR, enables[1:], f"size_{lane}")
+        shrunk = size >> 8
         m.d.comb += self.kept[lane].eq(Mux(negative[2], -shrunk, shrunk))
         return pull[1] << 16
 

@@ -95,7 +95,7 @@ HARDWARE = [
     Fault(name="gradient-saturation", file="hw/backward/gradient_memory.py", check=MOMENTUM,
           old="stored.eq(saturate(total, c.gradient))", new="stored.eq(total)", why="large gradients wrap"),
     Fault(name="decay", file="hw/update/optimizers.py", check=SGD,
-          old="shrink.eq(self.weight[k] * self.decay)", new="shrink.eq(0)", why="weights do not decay"),
+          old="shrink[0].eq(self.weight[k] * self.decay)", new="shrink[0].eq(0)", why="weights do not decay"),
     Fault(name="momentum-rounding", file="hw/update/optimizers.py", check=MOMENTUM,
           old="shrunk = size >> 8", new="shrunk = (size + 255) >> 8", why="momentum is rounded away from zero"),
     Fault(name="walker-skip", file="hw/control/column_walker.py", check=OTHER_SEED,
