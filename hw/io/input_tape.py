@@ -62,7 +62,7 @@ class InputTape(wiring.Component):
 
         block = Signal(self.block_bits)
         event = self.i.payload
-        in_block = event.index >> exact_log2(self.config.lanes) == block
+        in_block = event.index[exact_log2(self.config.lanes):][:self.block_bits] == block  # a good event lies in the layer
         m.d.comb += [
             self.i.ready.eq(in_block),
             writer.start.eq(self.start),

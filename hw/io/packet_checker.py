@@ -30,8 +30,10 @@ class PacketChecker(wiring.Component):
     running : In(1), network : In(NetworkLayout) the network; without it every word is STOPPED.
     packet : In(DescriptorLayout) kind, space and layer of the packet, from its good header.
     final : In(1) it is the body's last word.
+    sample : In(1) the packet is a SAMPLE.
     first : In(1) it is the body's first word: any index is in order.
     header_error, length_error, body_error : Out(ErrorCode) NONE when the word is good in that place.
+    body_good : Out(1) ``body_error`` is NONE.
     count : Out(16) body words of the packet, when the word is a good length word.
     """
 
@@ -43,10 +45,12 @@ class PacketChecker(wiring.Component):
             "network": In(NetworkLayout(config)),
             "packet": In(DescriptorLayout()),
             "final": In(1),
+            "sample": In(1),
             "first": In(1),
             "header_error": Out(ErrorCode),
             "length_error": Out(ErrorCode),
             "body_error": Out(ErrorCode),
+            "body_good": Out(1),
             "count": Out(16),
         })
 
@@ -87,11 +91,14 @@ class PacketChecker(wiring.Component):
 
     def _check_body(self, m: Module):
         error = Signal(ErrorCode)
-        with m.If(self.packet.kind == Kind.SAMPLE):
+        with m.If(self.sample):
             with m.If(self.word.beyond):
                 m.d.comb += error.eq(ErrorCode.INDEX)
             with m.Elif(self.word.descends & ~self.first):
                 m.d.comb += error.eq(ErrorCode.ORDER)
             with m.Elif(self.word.late):
                 m.d.comb += error.eq(ErrorCode.TIME)
-        m.d.comb += self.body_error.eq(self._conclude(error, self.final))
+        # Whether it is good decides in the same cycle who moves; which error it is may take longer.
+        bad = self.sample & (self.word.bad | (self.word.descends & ~self.first))
+        m.d.comb += [self.body_error.eq(self._conclude(error, self.final)),
+                     self.body_good.eq(self.running & ~bad & (self.word.last == self.final))]

@@ -127,7 +127,7 @@ class PacketDecoder(wiring.Component):
         packet, remaining = checker.packet, Signal(16)
         length_error = Signal(ErrorCode)
         header = data.View(HeaderLayout(), words.payload.data)
-        sample = Signal()
+        sample = checker.sample
         slot_busy = self.slots_busy.bit_select(self.slot, 1)
         was_running = Signal()
         starting = self.running & ~was_running
@@ -190,7 +190,7 @@ class PacketDecoder(wiring.Component):
                     drop(length_error)
 
             with m.State("BODY"):
-                good = words.valid & (checker.body_error == ErrorCode.NONE)
+                good = words.valid & checker.body_good
                 # A spike may reach the tape in several cycles while the payload queue is full: it stays the same.
                 m.d.comb += [
                     tape.i.valid.eq(good & sample),

@@ -21,11 +21,11 @@ class PacketWordLayout(data.StructLayout):
 
 
 class CheckedWordLayout(data.StructLayout):
-    """A word and what is wrong with it as header, or as event: index beyond the input layer, not above the index of the
-    word before, time outside the window."""
+    """A word and what is wrong with it as header, or as event: index beyond the input layer, time outside the window, one
+    of these, index not above that of the word before."""
 
     def __init__(self):
-        super().__init__({"data": 32, "last": 1, "header_error": ErrorCode, "beyond": 1, "descends": 1, "late": 1})
+        super().__init__({"data": 32, "last": 1, "header_error": ErrorCode, "beyond": 1, "late": 1, "bad": 1, "descends": 1})
 
 
 class HeaderLayout(data.StructLayout):
@@ -61,11 +61,11 @@ class WordChecker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        event = data.View(InputEventLayout(), self.word.data)
+        event, checked = data.View(InputEventLayout(), self.word.data), self.checked
         m.d.comb += [
-            self.checked.data.eq(self.word.data), self.checked.last.eq(self.word.last),
-            self.checked.beyond.eq(event.index >= self.network.size[0]), self.checked.descends.eq(event.index <= self.previous),
-            self.checked.late.eq(event.time > self.config.window),
+            checked.data.eq(self.word.data), checked.last.eq(self.word.last),
+            checked.beyond.eq(event.index >= self.network.size[0]), checked.late.eq(event.time > self.config.window),
+            checked.bad.eq(checked.beyond | checked.late), checked.descends.eq(event.index <= self.previous),
         ]
         self._check_header(m)
         return m

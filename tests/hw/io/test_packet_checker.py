@@ -49,6 +49,8 @@ def check(build, steps, running=1):
             for name, value in inputs.items():
                 ctx.set(both.word.previous if name == "previous" else getattr(dut, name), value)
             assert ctx.get(getattr(dut, output)) == expected, (hex(word), last, inputs, output)
+            if output == "body_error":
+                assert ctx.get(dut.body_good) == (expected == ErrorCode.NONE)
 
     simulate(both, bench)
 
@@ -113,7 +115,7 @@ def test_events(build):
         if packet[1] > inputs:  # the model would stop at the length: judge the event alone
             continue
         here = verdict.words == 2 + len(before)
-        steps.append((event[0], last, {"packet": {"kind": Kind.SAMPLE}, "final": remaining == 1,
+        steps.append((event[0], last, {"sample": 1, "final": remaining == 1,
                                        "first": previous < 0, "previous": max(previous, 0)}, "body_error",
                       verdict.status if here else ErrorCode.NONE))
     assert {step[-1] for step in steps} == {ErrorCode.NONE, ErrorCode.INDEX, ErrorCode.ORDER, ErrorCode.TIME,
@@ -122,13 +124,13 @@ def test_events(build):
 
 
 def test_elements_may_be_anything(build):
-    write = {"packet": {"kind": Kind.WRITE}, "first": 0, "previous": 3}
+    write = {"sample": 0, "first": 0, "previous": 3}
     check(build, [(word, remaining == 1, write | {"final": remaining == 1}, "body_error", ErrorCode.NONE)
                   for word in (0, 1 << 31, 0xFFFFFFFF) for remaining in (1, 2)])
 
 
 def test_stopped_goes_first(build):
     words = [header(Kind.UPDATE), 0, header(Kind.SAMPLE, 1, 99), 0xFFFFFFFF]
-    check(build, [(word, last, {"packet": {"kind": Kind.SAMPLE}}, output, ErrorCode.STOPPED)
+    check(build, [(word, last, {"packet": {"kind": Kind.SAMPLE}, "sample": 1}, output, ErrorCode.STOPPED)
                   for word in words for last in (0, 1) for output in ("header_error", "length_error", "body_error")],
           running=0)
