@@ -158,7 +158,7 @@ PROOFS = (
     Proof(name="stream-register-cut", build=partial(alone, partial(StreamRegister, 8, cut=True)), claim="o keeps the rule",
           faults=(Fault(name="ready-while-full", file="hw/io/stream_register.py",
                         old=READY, new="self.i.ready.eq(1)"),)),
-    Proof(name="packet-decoder", build=packet_decoder, claim="o_descriptor and o_payload keep the rule", fault_depth=8,
+    Proof(name="packet-decoder", build=packet_decoder, claim="o_descriptor and o_payload keep the rule", fault_depth=14,
           faults=(Fault(name="takes-on", file="hw/io/stream_register.py",
                         old=READY, new="self.i.ready.eq(1)"),)),
     Proof(name="error-feed", build=partial(alone, partial(ErrorFeed, CONFIG)), claim="o_jobs keeps the rule", fault_depth=10,
