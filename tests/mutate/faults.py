@@ -98,7 +98,7 @@ HARDWARE = [
           old="shrink[0].eq(self.weight[k] * self.decay)", new="shrink[0].eq(0)", why="weights do not decay"),
     Fault(name="momentum-rounding", file="hw/update/optimizers.py", check=MOMENTUM,
           old="shrunk = size >> 8", new="shrunk = (size + 255) >> 8", why="momentum is rounded away from zero"),
-    Fault(name="walker-skip", file="hw/control/column_walker.py", check=OTHER_SEED,
+    Fault(name="walker-skip", file="hw/control/column_walker.py", check=SPARSE,
           old="skipped.eq(self.skip)", new="skipped.eq(self.skip & following.valid & ahead.valid)",
           why="the last column is never skipped"),
     Fault(name="touched-stays", file="hw/update/engine.py", check=SGD,
