@@ -45,6 +45,7 @@ def memory_access():
     bench.rule(dut)
     bench.require(~dut.o_result.valid | dut.busy)
     bench.require(~dut.busy | bench.before(dut.busy | dut.start))
+    bench.invariant(dut.busy == ~bench.in_state("IDLE"))
     return bench
 
 
@@ -171,7 +172,7 @@ PROOFS = (
     Proof(name="sequencer", build=partial(alone, partial(Sequencer, CONFIG)), claim="o_result keeps the rule", fault_depth=8,
           faults=(Fault(name="word-runs-on", file="hw/control/sequencer.py",
                         old="                with m.If(self.o_result.ready):", new="                with m.If(1):"),)),
-    Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=8,
+    Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=10,
           faults=(Fault(name="last-follows-ready", file="hw/io/memory_access.py", old="result.last.eq(packet.kind == Kind.WRITE)",
                         new="result.last.eq((packet.kind == Kind.WRITE) & self.o_result.ready)"),)),
     Proof(name="memory-access-data", build=memory_access_data, mode="bmc", depth=15, claim="what is sent is what the memory holds",
