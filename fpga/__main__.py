@@ -1,4 +1,4 @@
-"""``python -m coldspike.fpga synth`` and ``pnr``: area by component, clock rate and critical path."""
+"""``python -m coldspike.fpga synth``, ``paths`` and ``pnr``: area by component, estimated paths, clock rate and critical path."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..spec.config import CoreConfig, Optimizer
+from .paths import paths as estimates
 from .placement import Placement, place
 from .synthesis import Netlist, synthesize
 from .targets import RESOURCES, TARGETS, Target
@@ -66,6 +67,22 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         Console().print(path_table(best), clock_table(best))
     if best.fmax < freq:
         raise ToolError(f"the clock reaches {best.fmax:.1f} MHz, {freq:g} were asked for; the critical path is above")
+
+
+@app.command()
+def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Rule = str(Optimizer.SIGN_MOMENTUM),
+          gradient_memory: Gradients = True,
+          count: Annotated[int, typer.Option(help="paths to show")] = 10, as_json: AsJson = False) -> None:
+    """Synthesise for ECP5 and estimate the longest paths, without place and route."""
+    device, config, room = settle("ecp5-85k", layers, lanes, optimizer, gradient_memory)
+    with Console(stderr=True).status("synthesising"):
+        found = list(estimates(synthesize(config, device, room, pins=True).path, count))
+    if as_json:
+        print(json.dumps([asdict(path) for path in found], indent=2))
+    for path in () if as_json else found:
+        print(f"{path.delay:.1f} ns into {path.end}")
+        for delay, kind, net, fanout in path.steps:
+            print(f"    {delay:5.1f}  {kind:16} {fanout:5}  {net}")
 
 
 def settle(target: str, layers: str, lanes: int, optimizer: str, gradient_memory: bool = True) -> tuple[Target, CoreConfig, Path]:
