@@ -102,7 +102,7 @@ class NeuronScan(wiring.Component):
         lanes = self._config.lanes
         slopes, levels = values[:lanes], values[lanes:]
         groups = [range(first, min(first + GROUP, lanes)) for first in range(0, lanes, GROUP)]
-        chosen = Signal(range(len(groups)))
+        chosen = Signal(bits_for(len(groups)))
         candidates = []
         for g, group in enumerate(groups):
             slope, level = Signal.like(slopes[0], name=f"slope_{g}"), Signal.like(levels[0], name=f"level_{g}")
@@ -125,5 +125,6 @@ class NeuronScan(wiring.Component):
             with m.Switch(chosen):
                 for g, (slope, level, lane) in enumerate(candidates):
                     with m.Case(g):
+                        within = Cat(lane, chosen) if len(groups) > 1 else lane
                         m.d.sync += [self.neuron.slope.eq(slope), self.neuron.level.eq(level),
-                                     self.neuron.index.eq(Cat(lane, chosen, late_number))]
+                                     self.neuron.index.eq(Cat(within, late_number))]
