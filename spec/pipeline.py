@@ -20,5 +20,5 @@ RESULT_WORD = 2          # cycles for a logit word
 BACKWARD_LAYER = 14      # cycles of a visited layer besides its jobs' blocks
 UPDATE_LINGER = 6        # backward pass done -> its last word is updated, without a gradient memory
 WALK_START = 2           # start of an update or a transport -> its first word
-UPDATE_DRAIN = 10         # last word of an update -> the unit is empty
+UPDATE_DRAIN = 10        # last word of an update -> the unit is empty
 TRANSPORT_DRAIN = 3      # last word of a transport -> written
