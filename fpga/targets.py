@@ -38,7 +38,7 @@ class Target:
 
 TARGETS = {target.name: target for target in (
     Target(
-        name="ecp5-85k", text="Lattice ECP5 LFE5U-85F, speed grade 6", synthesis="synth_ecp5",
+        name="ecp5-85k", text="Lattice ECP5 LFE5U-85F, speed grade 6", synthesis="synth_ecp5 -nowidelut",
         cells={"LUT4": ("LUT", 1), "CCU2C": ("LUT", 2), "TRELLIS_DPR16X4": ("LUT RAM", 6), "TRELLIS_FF": ("FF", 1),
                "DP16KD": ("block RAM", 1), "MULT18X18D": ("DSP", 1)},
         capacity={"LUT": 83_640, "FF": 83_640, "block RAM": 208, "DSP": 156},

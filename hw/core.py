@@ -15,7 +15,7 @@ from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .forward.engine import ForwardEngine
 from .io.memory_access import MemoryAccess
-from .io.stream_register import StreamRegister
+from .io.stream_buffer import StreamBuffer
 from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
 from .memory.lane_ram import LaneRam
 from .memory.tapes import SampleTapes
@@ -180,12 +180,16 @@ class TrainingCore(wiring.Component):
 
     def _connect_results(self, m):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
-        m.submodules.result = result = StreamRegister(ResultLayout())
+        m.submodules.result = result = StreamBuffer(ResultLayout())
         wiring.connect(m, result.o, wiring.flipped(self.o_result))
-        for source in (self._readout.o_result, self._sequencer.o_result, self._access.o_result):
+        readout, sequencer, access = (unit.o_result for unit in (self._readout, self._sequencer, self._access))
+        for source in (readout, sequencer, access):
             m.d.comb += source.ready.eq(result.i.ready)
-            with m.If(source.valid):
-                m.d.comb += [result.i.valid.eq(1), result.i.payload.eq(source.payload)]
+        m.d.comb += [
+            result.i.valid.eq(readout.valid | sequencer.valid | access.valid),
+            # Who speaks is known from registers, earlier than whether it does.
+            result.i.payload.eq(Mux(self._access.busy, access.payload, Mux(sequencer.valid, sequencer.payload, readout.payload))),
+        ]
 
     def _connect_access(self, m):
         """Host access to every memory, and the memories' other clients; only one of them asks in a cycle."""
@@ -219,10 +223,15 @@ class TrainingCore(wiring.Component):
                 readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
                 self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
             ]
-        spikes = [Cat(tapes.r_data[k].time, Const(0, FIRED_BIT - c.time.bits), tapes.r_data[k].fired) for k in range(c.lanes)]
+        # Block memories are too slow for a lane multiplexer in the same cycle; weights and gradients come from registers.
+        spikes, feedback = ([Signal.like(lane, name=f"{name}_{k}") for k, lane in enumerate(lanes)]
+                            for name, lanes in (("spikes", tapes.r_data), ("feedback", self._feedback.r_data)))
+        for late, lanes in ((spikes, tapes.r_data), (feedback, self._feedback.r_data)):
+            m.d.sync += [register.eq(lane) for register, lane in zip(late, lanes)]
         shown = {
-            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: self._feedback.r_data, Space.RANDOM: update.random_state,
-            Space.SLOPE: forward.slopes, Space.LEVEL: forward.levels, Space.ERROR_SUM: backward.sum_data, Space.SPIKES: spikes,
+            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: update.random_state,
+            Space.SLOPE: forward.slopes, Space.LEVEL: forward.levels, Space.ERROR_SUM: backward.sum_data,
+            Space.SPIKES: [Cat(spike.time, Const(0, FIRED_BIT - c.time.bits), spike.fired) for spike in spikes],
         }
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])

@@ -23,7 +23,7 @@ class AccessLayout(data.StructLayout):
 
 class MemoryAccess(wiring.Component):
     """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 3 for each element and one for each word
-    sent. Writes take a cycle a word and one a block.
+    sent. Writes take a cycle a word and two a block.
 
     Members
     -------
@@ -54,15 +54,17 @@ class MemoryAccess(wiring.Component):
         left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
         two_words, element = Signal(), Signal(64)
         address, tile = Signal.like(access.address), Signal.like(access.tile)
-        start, words, stride = Signal.like(access.address), Signal.like(access.address), Signal.like(network.blocks[0])
+        words = Signal.like(access.address)
         space = packet.space
+        m.d.sync += two_words.eq(sum(space == s for s in TWO_WORD_SPACES))
         m.d.comb += [
-            two_words.eq(sum(space == s for s in TWO_WORD_SPACES)),
             access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
             access.address.eq(address), access.tile.eq(tile),
         ]
         result = self.o_result.payload
-        m.d.comb += self.lane.eq(lane)
+        m.d.comb += [self.lane.eq(lane), result.data.eq(Mux(high, element[32:], element[:32]))]
+        count, start, stride, first_tile = self._place(m)
+        self._collect(m, lane)
 
         # A register, because it switches the addresses of all memories.
         def idle():
@@ -77,11 +79,10 @@ class MemoryAccess(wiring.Component):
                 with m.If(self.start):
                     m.d.sync += self.busy.eq(1)
                     m.next = "PLACE"
-            with m.State("PLACE"):
-                self._place(m, left, start, stride, tile)
+            with m.State("PLACE"):  # the packet has a cycle for its place
                 m.next = "COLUMN"
             with m.State("COLUMN"):
-                m.d.sync += words.eq(packet.column * stride)
+                m.d.sync += [words.eq(packet.column * stride), left.eq(count), tile.eq(first_tile)]
                 m.next = "LOCATE"
             with m.State("LOCATE"):
                 m.d.sync += address.eq(start + words)
@@ -118,8 +119,7 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += element.eq(self.r_data)
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(Mux(high, element[32:], element[:32])),
-                             result.last.eq((left == 1) & (high | ~two_words))]
+                m.d.comb += [self.o_result.valid.eq(1), result.last.eq((left == 1) & (high | ~two_words))]
                 with m.If(self.o_result.ready):
                     m.d.sync += high.eq(~high & two_words)
                     with m.If(high | ~two_words):
@@ -138,11 +138,10 @@ class MemoryAccess(wiring.Component):
             m.d.comb += self.i_payload.ready.eq(1)
             with m.If(self.i_payload.valid):
                 m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
-                with m.If(lane == 0):  # a word begins
-                    m.d.sync += [element.eq(0) for element in self.w_data]
-                m.d.sync += Array(self.w_data)[lane].eq(self.i_payload.payload)
                 with m.If((left == 1) | lane.all()):
-                    m.next = "STORE"
+                    m.next = "GATHERED"
+        with m.State("GATHERED"):  # the last element reaches its lane
+            m.next = "STORE"
         with m.State("STORE"):
             m.d.comb += self.w_en.eq(1)
             next_word()
@@ -150,23 +149,35 @@ class MemoryAccess(wiring.Component):
             with m.If(left == 0):
                 m.next = "HEADER"
 
-    def _place(self, m, left, start, stride, tile):
-        """Elements, first address and words of a column, of the packet's space; single-lane output errors are one "block"
-        each."""
+    def _collect(self, m, lane):
+        """Elements reach their lanes a cycle after they left the payload."""
+        taken, taken_lane, word = Signal(), Signal.like(lane), Signal(32)
+        m.d.sync += [taken.eq(self.i_payload.valid & self.i_payload.ready), taken_lane.eq(lane), word.eq(self.i_payload.payload)]
+        with m.If(taken):
+            with m.If(taken_lane == 0):  # a word of the memory begins
+                m.d.sync += [element.eq(0) for element in self.w_data]
+            m.d.sync += Array(self.w_data)[taken_lane].eq(word)
+
+    def _place(self, m):
+        """Elements, first address, words of a column and first tile, of the packet's space, a cycle after the packet;
+        single-lane output errors are one "block" each."""
         c, network, packet, space = self._config, self.network, self.packet, self.packet.space
+        count, start, stride, tile = (Signal(16), Signal.like(self.access.address), Signal.like(network.blocks[0]),
+                                      Signal.like(self.access.tile))
         above, below = Signal.like(packet.layer), Signal.like(packet.layer)
         m.d.comb += [above.eq(packet.layer - 1), below.eq(Mux(packet.layer == 0, 0, above))]
         m.d.sync += [tile.eq(network.tile_base[above] + (packet.column >> bits_for(c.lanes))), stride.eq(0)]
         with m.Switch(space):
             with m.Case(Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT):
                 m.d.sync += [
-                    left.eq(network.size[above]), stride.eq(network.blocks[above]),
+                    count.eq(network.size[above]), stride.eq(network.blocks[above]),
                     start.eq(network.column_base[above] - Mux(space == Space.FEEDBACK, feedback_offset(c, network), 0)),
                 ]
             with m.Case(Space.RANDOM):
-                m.d.sync += [left.eq(c.lanes), start.eq(0)]
+                m.d.sync += [count.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
-                m.d.sync += [left.eq(network.outputs), start.eq(0)]
+                m.d.sync += [count.eq(network.outputs), start.eq(0)]
             with m.Default():
-                m.d.sync += [left.eq(network.size[packet.layer]),
+                m.d.sync += [count.eq(network.size[packet.layer]),
                              start.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
+        return count, start, stride, tile

@@ -11,6 +11,7 @@ from ..layouts import SLOTS, DescriptorLayout, NetworkLayout, spike_layout
 from ..memory.packet_fifo import PacketFifo
 from .input_tape import InputTape
 from .packet_checker import PacketChecker
+from .stream_buffer import StreamBuffer
 from .stream_register import StreamRegister
 from .word_checker import CheckedWordLayout, HeaderLayout, PacketWordLayout, WordChecker
 
@@ -79,10 +80,10 @@ class PacketDecoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # The checks get two cycles: of the word by itself, and in its place.
+        # The checks get two cycles: of the word by itself, and in its place. Whether a word is taken ends at the buffer.
         m.submodules.raw = raw = StreamRegister(PacketWordLayout())
         m.submodules.word_checker = word_checker = WordChecker(self.config)
-        m.submodules.words = words = StreamRegister(CheckedWordLayout())
+        m.submodules.words = words = StreamBuffer(CheckedWordLayout())
         m.submodules.checker = checker = PacketChecker(self.config)
         m.submodules.tape = tape = InputTape(self.config)
         m.submodules.payload = payload = PacketFifo(32, depth=self.payload_depth)
@@ -94,7 +95,7 @@ class PacketDecoder(wiring.Component):
 
         m.d.comb += [
             word_checker.word.eq(raw.o.payload),
-            word_checker.previous.eq(words.o.payload.data),
+            word_checker.previous.eq(words.o.payload.data),  # a word is taken only when none waits behind it
             word_checker.network.eq(self.network),
             words.i.payload.eq(word_checker.checked),
             words.i.valid.eq(raw.o.valid),

@@ -12,9 +12,9 @@ class PacketFifo(wiring.Component):
     """Synchronous FIFO in block RAM that shows words to the reader only once they are committed.
 
     Latency: a word is valid at ``o`` two cycles after the cycle of its ``commit``, if nothing waits before it.
-    Throughput: one word in and one word out in every cycle. ``i.ready`` depends on registers only.
+    Throughput: one word in and one word out in every cycle. ``i.ready`` is a register.
 
-    At least ``depth`` words can wait for their commit; a packet longer than that stalls for good. The read port
+    At least ``depth - 1`` words can wait for their commit; a packet longer than that stalls for good. The read port
     needs no transparency: an address is read only after the cycle that committed it.
 
     Parameters
@@ -59,9 +59,11 @@ class PacketFifo(wiring.Component):
         fetched = Signal.like(written)
         written_next = Signal.like(written)
         do_write = self.i.valid & self.i.ready
-        full = (written ^ fetched) == self.depth
+        room = Signal(init=1)
+        # A cycle late: the last place is kept for the word that is written in that cycle.
+        m.d.sync += room.eq((written - fetched)[:len(written)] < self.depth - 1)
         m.d.comb += [
-            self.i.ready.eq(~full),
+            self.i.ready.eq(room),
             written_next.eq(written + do_write),
             write_port.addr.eq(written),
             write_port.data.eq(self.i.payload),

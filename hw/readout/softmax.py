@@ -127,6 +127,7 @@ class SoftmaxReadout(wiring.Component):
         """Collect, exponentials, division, errors, hand-over, result."""
         wait, last = Signal(range(_DIVIDE_WAIT + 1)), Signal()
         result = self.o_result.payload
+        m.d.comb += result.data.eq(logits.r_data)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.ready.eq(1)
@@ -159,7 +160,7 @@ class SoftmaxReadout(wiring.Component):
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += self.o_result.valid.eq(1)
-                with m.Switch(index):
+                with m.Switch(index[:2]):
                     with m.Case(0):
                         m.d.comb += result.data.eq(Kind.SAMPLE)
                     with m.Case(1):
@@ -168,7 +169,7 @@ class SoftmaxReadout(wiring.Component):
                         m.d.comb += result.data.eq(Cat(prediction, sample.label))
                 with m.If(self.o_result.ready):
                     m.d.sync += index.eq(index + 1)
-                    with m.If(index == 2):
+                    with m.If(index[1]):
                         m.d.sync += index.eq(0)
                         m.next = "FETCH"
             with m.State("FETCH"):
@@ -176,7 +177,7 @@ class SoftmaxReadout(wiring.Component):
                 m.d.sync += last.eq(index + 1 == sample.count)
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.data.eq(logits.r_data), result.last.eq(last)]
+                m.d.comb += [self.o_result.valid.eq(1), result.last.eq(last)]
                 with m.If(self.o_result.ready):
                     m.d.sync += index.eq(index + 1)
                     m.next = "FETCH"

@@ -16,9 +16,10 @@ WIDTH = 3
 DEPTH = 4
 
 
-def marked_word(bench, i, o, commit, rewind, capacity, latency):
+def marked_word(bench, i, o, commit, rewind, capacity, latency, *, full=None):
     """A queue as its ports show it: counts of words, and one word, chosen at will, with the number of those before it.
 
+    ``full`` : when a word may be refused; without it, when ``capacity`` words are held.
     Returns (open words, committed words, marked, marked word is committed, words before it, the word).
     """
     m, bits = bench.m, range(2 * capacity + 2)
@@ -44,7 +45,9 @@ def marked_word(bench, i, o, commit, rewind, capacity, latency):
     bench.require(~o.valid | (stored != 0))  # nothing appears that was not put in and committed
     bench.require(~(o.valid & marked & (ahead == 0)) | (kept & (Value.cast(o.payload) == word)))  # in its place, unchanged, once
     bench.require(~marked | (ahead < stored + open_words))
-    bench.require(i.ready | (open_words + stored >= capacity))  # refuses a word only when full
+    if full is None:
+        full = open_words + stored >= capacity
+    bench.require(i.ready | full)  # refuses a word only then
     bench.require(open_words + stored <= capacity + 1)
     waited = bench.before(bench.signal((stored - read != 0), "waiting"), latency - 1)  # comes without being asked for
     bench.require(o.valid | ~waited)
@@ -54,13 +57,16 @@ def marked_word(bench, i, o, commit, rewind, capacity, latency):
 
 def packet_fifo():
     bench = Bench(dut := PacketFifo(WIDTH, depth=DEPTH))
-    open_words, stored, marked, kept, ahead, word = marked_word(bench, dut.i, dut.o, dut.commit, dut.rewind, DEPTH, 2)
-    # Induction: the pointers say what the counts say, and the marked word lies where they say.
+    # A word may be refused in the cycle after one with a single free place.
     written, committed, fetched = (bench.state(name) for name in ("written", "committed", "fetched"))
     span = (1 << len(written)) - 1
+    full = bench.before(((written - fetched) & span) >= DEPTH - 1)
+    open_words, stored, marked, kept, ahead, word = marked_word(
+        bench, dut.i, dut.o, dut.commit, dut.rewind, DEPTH, 2, full=full)
+    # Induction: the pointers say what the counts say, and the marked word lies where they say.
+    bench.invariant(((written - fetched) & span) < DEPTH + Mux(dut.i.ready, 0, 1))
     bench.invariant(((written - committed) & span) == open_words)
     bench.invariant(((committed - fetched) & span) + dut.o.valid == stored)
-    bench.invariant(((written - fetched) & span) <= DEPTH)
     bench.invariant(~marked | (kept == (ahead < stored)))
     held = bench.memory("memory", address=(fetched + ahead - dut.o.valid)[:len(written) - 1])
     bench.invariant(~marked | (dut.o.valid & (ahead == 0)) | (held == word))
@@ -95,14 +101,14 @@ def stream_buffer():
 
 PROOFS = (
     Proof(name="packet-fifo", build=packet_fifo, depth=12,
-          claim="committed words come out once, in order, unchanged; rewound words never; room for `depth` words",
+          claim="committed words come out once, in order, unchanged; rewound words never; room for `depth` - 1 words at least",
           faults=(
               Fault(name="rewind-forgotten", file="hw/memory/packet_fifo.py",
                     old="m.d.sync += written.eq(committed)", new="m.d.sync += written.eq(written_next)"),
               Fault(name="commit-too-early", file="hw/memory/packet_fifo.py",
                     old="committed.eq(written_next)", new="committed.eq(written_next + 1)"),
               Fault(name="full-too-late", file="hw/memory/packet_fifo.py",
-                    old="full = (written ^ fetched) == self.depth", new="full = (written - fetched) == self.depth + 1"),
+                    old="< self.depth - 1)", new="< self.depth)"),
           )),
     Proof(name="stream-buffer", build=stream_buffer, depth=6, claim="words come out once, in order, unchanged; room for two",
           faults=(

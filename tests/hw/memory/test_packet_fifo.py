@@ -14,7 +14,7 @@ from ..support import PAUSES, cycle_of, put, refusal, simulate, sink, source, wa
 def test_random_packets(depth, idle, stall):
     rng = random.Random(depth)
     dut = PacketFifo(16, depth=depth)
-    packets = [([rng.randrange(1 << 16) for _ in range(rng.randrange(depth + 1))], rng.random() < 0.3)
+    packets = [([rng.randrange(1 << 16) for _ in range(rng.randrange(depth))], rng.random() < 0.3)
                for _ in range(60)]
     expected = [word for words, dropped in packets if not dropped for word in words]
     collected = []
