@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ..spec.config import Optimizer
+from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .devices import open_device
 from .measures import cycles
-from .options import FEEDBACKS, READOUTS
+from .options import READOUTS, comma_numbers
 from .problems import OptionError
+from .schemes import FEEDBACKS, TRANSPORTS, needs_choice, schemes
 from .stimuli import random_settings
 from .verify import Verification
 
@@ -23,8 +25,13 @@ __all__ = ["verify"]
 
 def verify(
     layers: Annotated[str, typer.Option(help="neurons of each layer, inputs first")] = "37-19-5",
-    feedback: Annotated[str, typer.Option(help="bp or fbp")] = "fbp",
-    interval: Annotated[int, typer.Option(help="updates between weight transports (fbp); 0: never")] = 3,
+    feedback: Annotated[str, typer.Option(help=f"one for all layers or a list: {', '.join(FEEDBACKS)}")] = "fbp",
+    transport: Annotated[str, typer.Option(help=f"one for all layers or a list: {', '.join(TRANSPORTS)}")] = "full",
+    interval: Annotated[int, typer.Option(min=1, help="updates between transports")] = 3,
+    fraction: Annotated[str | None, typer.Option(help="top-k: share of the weights")] = None,
+    probability: Annotated[str | None, typer.Option(help="random: probability of a weight")] = None,
+    alpha: Annotated[str | None, typer.Option(help="change: temperature")] = None,
+    feedback_precision: Annotated[str, typer.Option(help=f"feedback weights: {', '.join(Precision)}")] = str(Precision.FULL),
     lanes: Annotated[int, typer.Option(help="lanes of the build, a power of two")] = 4,
     batches: Annotated[int, typer.Option(min=1, help="batches to run and compare")] = 4,
     batch_size: Annotated[int, typer.Option(min=1, help="training samples of a batch")] = 3,
@@ -43,15 +50,18 @@ def verify(
 
     Exit code 0 only if all values are equal, cycle counts of every phase included.
     """
-    for name, value, choices in (("feedback", feedback, FEEDBACKS), ("readout", readout, READOUTS),
-                                 ("optimizer", optimizer, [str(o) for o in Optimizer])):
+    for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
+                                 ("optimizer", optimizer, list(Optimizer))):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     sizes = layer_sizes(layers)
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
-                   weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits)
+                   weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
+                   feedback_precision=feedback_precision, partial_transport=needs_choice(transport))
+    numbers = (comma_numbers(name, text) for name, text in (("fraction", fraction), ("probability", probability), ("alpha", alpha)))
     settings = random_settings(np.random.default_rng([seed, 2]), config, sizes, batch_size=batch_size,
-                               readout=READOUTS[readout], interval=1 if feedback == "bp" else interval)
+                               readout=READOUTS[readout], interval=interval,
+                               schemes=schemes(len(sizes) - 1, feedback, transport, *numbers))
     settings.registers(config)  # refuses by name, before anything is built
     screen = Console(stderr=True)
     with screen.status("preparing the simulated device") as status:

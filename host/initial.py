@@ -6,6 +6,7 @@ from ..spec.config import CoreConfig
 from ..spec.random import lane_seeds
 from .driver import Accelerator
 from .memories import memory_shapes
+from .schemes import Scheme
 
 __all__ = ["initial_memories", "initial_weights"]
 
@@ -25,13 +26,22 @@ def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int, scal
     return out
 
 
+def generator_states(config: CoreConfig, seed: int) -> dict[str, np.ndarray]:
+    """States of rounding, and of transport where the build has it, all different."""
+    names = ("random", "transport_random") if config.partial_transport else ("random",)
+    seeds = np.array(lane_seeds(seed, config.lanes * len(names)), np.int64)
+    return dict(zip(names, seeds.reshape(len(names), -1), strict=True))
+
+
 def initial_memories(accelerator: Accelerator, seed: int) -> dict[str, np.ndarray]:
-    """Contents for ``memories.write_memories`` of the running network: feedback weights equal the weights, gradients
-    (or momentum) are zero."""
+    """Contents for ``memories.write_memories`` of the running network: feedback weights as each layer's scheme begins (equal to
+    the weights, or random, or of one size), gradients (or momentum) zero."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
-    for l, weight in enumerate(initial_weights(config, layers, seed), start=1):
+    random, weights = np.random.RandomState([seed, 1]), initial_weights(config, layers, seed)
+    schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
+    for l, weight in enumerate(weights, start=1):
         memories[f"weight_{l}"] = weight
         if l > 1:
-            memories[f"feedback_{l}"] = weight
-    return memories | {"random": np.array(lane_seeds(seed, config.lanes), np.int64)}
+            memories[f"feedback_{l}"] = schemes[l - 2].initial(config, weight, random)
+    return memories | generator_states(config, seed)

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from ..spec.packets import Space
+from ..spec.packets import Space, random_columns
 from .driver import Accelerator
 from .problems import CheckpointError
 
@@ -21,17 +21,24 @@ def spaces(accelerator: Accelerator) -> list[tuple[str, Space, int]]:
     return out
 
 
+def generators(accelerator: Accelerator) -> tuple[str, ...]:
+    """Names of the columns of RANDOM."""
+    return ("random", "transport_random")[:random_columns(accelerator.config)]
+
+
 def memory_shapes(accelerator: Accelerator) -> dict[str, tuple[int, ...]]:
     """Name and shape of each array: matrices (n_in, n_out), generator states (lanes,)."""
     layers = accelerator.settings.layers
     shapes = {name: (layers[l - 1], layers[l]) for name, _, l in spaces(accelerator)}
-    return shapes | {"random": (accelerator.config.lanes,)}
+    return shapes | {name: (accelerator.config.lanes,) for name in generators(accelerator)}
 
 
 def read_memories(accelerator: Accelerator) -> dict[str, np.ndarray]:
     """Weights, feedback weights, gradients or momentum (int32) and generator states (uint32)."""
     out = {name: accelerator.read_matrix(space, l).astype(np.int32) for name, space, l in spaces(accelerator)}
-    return out | {"random": accelerator.read_random().astype(np.uint32)}
+    names = generators(accelerator)
+    states = accelerator.read_space(Space.RANDOM, columns=len(names)).astype(np.uint32)
+    return out | {name: states[:, column] for column, name in enumerate(names)}
 
 
 def write_memories(accelerator: Accelerator, memories: dict[str, np.ndarray]) -> None:
@@ -45,7 +52,8 @@ def write_memories(accelerator: Accelerator, memories: dict[str, np.ndarray]) ->
                                   "the state belongs to another network")
     for name, space, l in spaces(accelerator):
         accelerator.write_space(space, l, memories[name])
-    accelerator.write_random(memories["random"])
+    states = np.stack([np.asarray(memories[name], np.int64) for name in generators(accelerator)], axis=1)
+    accelerator.write_space(Space.RANDOM, 0, states)
 
 
 def weights_digest(memories: dict[str, np.ndarray]) -> str:

@@ -9,16 +9,17 @@ import tomli_w
 
 from ..spec.config import CoreConfig, Optimizer
 from ..spec.network import Readout
+from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .data import DATA_SETS
 from .devices import DEVICES
 from .problems import OptionError
+from .schemes import FEEDBACKS, needs_choice, schemes
 from .settings import NetworkSettings
 
-__all__ = ["READOUTS", "TrainOptions", "resolve", "resume"]
+__all__ = ["READOUTS", "TrainOptions", "comma_numbers", "resolve", "resume"]
 
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
-FEEDBACKS = ("bp", "fbp")
 FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
 
 # Settings found by trials on the golden device; docs/results.md tells what they reach.
@@ -28,6 +29,8 @@ DATA_DEFAULTS: dict[str, dict] = {
                       "lanes": 32},
 }
 FBP_INTERVAL = 100
+EVERY_UPDATE = ("bp", "sfa", "ss", "fa")  # feedbacks that have no interval
+LISTS = ("lr", "fraction", "probability", "alpha")
 
 
 def option(text: str, kind: type, default=None, choices: tuple[str, ...] = ()):
@@ -45,9 +48,15 @@ class TrainOptions:
     data: str = option("data set", str, "digits", tuple(DATA_SETS))
     layers: tuple[int, ...] = option("neurons of each layer, inputs first, such as 784-256-10", str)
     device: str = option("where the network trains", str, "simulated", DEVICES)
-    feedback: str = option("feedback weights follow every update (bp) or stay frozen between transports (fbp)",
-                           str, "fbp", FEEDBACKS)
-    interval: int = option("updates from one weight transport to the next (fbp)", int)
+    feedback: str = option("scheme of the feedback weights, or a comma-separated list with one for each weight layer from the "
+                           f"second on: {', '.join(FEEDBACKS)}", str, "fbp")
+    transport: str = option("weights that fbp copies at the interval, one for all layers or a list: full, top-k (needs --fraction), "
+                            "random (--probability), or after every update: change (--alpha)", str, "full")
+    interval: int = option("updates from one weight transport to the next", int)
+    fraction: tuple[float, ...] = option("top-k: share of a layer's weights; one for all layers or a list", str, ())
+    probability: tuple[float, ...] = option("random: probability that a weight is copied; one or a list", str, ())
+    alpha: tuple[float, ...] = option("change: temperature; a weight is copied with probability 1 - exp(-|change| / alpha)", str, ())
+    feedback_precision: str = option("width of the feedback weights", str, str(Precision.FULL), tuple(map(str, Precision)))
     epochs: int = option("passes over the training samples", int)
     batch_size: int = option("samples of one weight update", int)
     lr: tuple[float, ...] = option("learning rate; a comma-separated list gives one for each weight layer", str)
@@ -76,8 +85,8 @@ class TrainOptions:
                 raise OptionError(f"{flag(name)} {getattr(self, name)}: at least {low} is needed")
         if not 0 < self.lr_decay <= 1:
             raise OptionError(f"--lr-decay {self.lr_decay}: a factor above 0 and up to 1 is needed")
-        if self.feedback == "bp" and self.interval != 1:
-            raise OptionError(f"--feedback bp transports after every update: leave out --interval {self.interval}, "
+        if self.feedback in EVERY_UPDATE and self.interval != 1:
+            raise OptionError(f"--feedback {self.feedback} knows no interval: leave out --interval {self.interval}, "
                               "or choose --feedback fbp")
         if self.seed >= 1 << 32:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
@@ -85,7 +94,8 @@ class TrainOptions:
     def core_config(self) -> CoreConfig:
         """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
         config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer),
-                     weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory)
+                     weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
+                     feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport))
         for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours
             self.settings(epoch).registers(config)
         return config
@@ -99,13 +109,17 @@ class TrainOptions:
         return NetworkSettings(layers=self.layers, learning_rates=self.learning_rates(epoch),
                                level_clip=self.clip, slope_clip=self.clip,
                                weight_decays=(self.weight_decay,), batch_size=self.batch_size,
-                               readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start)
+                               readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start,
+                               schemes=schemes(len(self.layers) - 1, self.feedback, self.transport, self.fraction,
+                                               self.probability, self.alpha))
 
     def plain(self) -> dict:
         """Values by name as JSON and TOML can hold them, spelled as on the command line; None is left out."""
         out = {f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self)}
         out["layers"] = "-".join(map(str, self.layers))
-        out["lr"] = list(self.lr) if len(self.lr) > 1 else self.lr[0]
+        for name in LISTS:
+            value = getattr(self, name)
+            out[name] = list(value) if len(value) > 1 else value[0] if value else None
         return {name: value for name, value in out.items() if value is not None}
 
     def toml(self) -> str:
@@ -118,17 +132,22 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def comma_numbers(name: str, value, source: str = "command line") -> tuple[float, ...]:
+    """Numbers of a text such as 0.1,0.2, of a list or one number; none of None. Raises OptionError that names the option."""
+    parts = [] if value is None else value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    try:
+        return tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise OptionError(f"{source}: {flag(name)} {value!r}: write numbers joined by commas") from None
+
+
 def convert(f: dataclasses.Field, value, source: str):
     """An option's value from the command line or a file. Raises OptionError that names it."""
     kind = f.metadata["kind"]
     if f.name == "layers":
         return layer_sizes(value if isinstance(value, str) else "-".join(map(str, value)))
-    if f.name == "lr":
-        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-        try:
-            return tuple(float(part) for part in parts)
-        except (TypeError, ValueError):
-            raise OptionError(f"{source}: {flag(f.name)} {value!r}: write numbers joined by commas") from None
+    if f.name in LISTS:
+        return comma_numbers(f.name, value, source)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
@@ -165,7 +184,7 @@ def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults."""
     chosen = explicit(given, file)
     defaults = dict(DATA_DEFAULTS.get(chosen.get("data"), DATA_DEFAULTS["digits"]))
-    defaults["interval"] = 1 if chosen.get("feedback") == "bp" else FBP_INTERVAL
+    defaults["interval"] = 1 if chosen.get("feedback") in EVERY_UPDATE else FBP_INTERVAL
     return TrainOptions(**defaults | chosen)
 
 

@@ -153,7 +153,7 @@ def decode_elements(words: np.ndarray, space: Space, columns: int) -> np.ndarray
 
 def element_limits(config: CoreConfig, space: Space) -> tuple[int, int]:
     """Smallest and largest element that may be written to ``space``."""
-    formats = {Space.WEIGHT: config.weight, Space.FEEDBACK: config.weight, Space.GRADIENT: config.gradient}
+    formats = {Space.WEIGHT: config.weight, Space.FEEDBACK: config.feedback, Space.GRADIENT: config.gradient}
     if space in formats:
         return formats[space].min, formats[space].max
     return 1, 0xFFFFFFFF  # a generator state is never zero

@@ -68,7 +68,7 @@ def summary(options: TrainOptions, device: Device, state: RunState, memories: di
     reduction = measures.transport_reduction(counters, layers)
     epoch = state.epoch - 1
     return {
-        "device": options.device, "rule": "ttfs", "feedback": options.feedback, "transport": "full",
+        "device": options.device, "rule": "ttfs", "feedback": options.feedback, "transport": options.transport,
         "interval": options.interval, "readout": options.readout, "optimizer": options.optimizer, "data": options.data,
         "layers": list(layers), "lanes": options.lanes, "seed": options.seed, "epochs": state.epoch,
         "batch_size": options.batch_size, "learning_rate": list(options.lr), "lr_decay": options.lr_decay,

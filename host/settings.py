@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from ..spec.config import CoreConfig
 from ..spec.network import Readout
+from ..spec.transport import Precision
 from .problems import OptionError
 from .rates import Rate, quantize_rate
+from .schemes import Scheme
 
 __all__ = ["NetworkSettings"]
 
@@ -25,8 +27,9 @@ class NetworkSettings:
     batch_size : samples that an update is the mean of (SGD).
     readout : what the output layer reports.
     level_clip, slope_clip : bounds of the derivatives |ds/dI| and |ds/dW| of a spike time, 0 to 15.99.
-    interval : transport interval Phi in updates; 1 is BP, 0 never transports.
-    interval_start : updates since the last transport.
+    interval : transport interval Phi in updates; 0 never ends.
+    interval_start : updates since the interval began.
+    schemes : feedback and transport of weight layers 2 to L; full transport at the interval unless given.
     """
 
     layers: tuple[int, ...]
@@ -38,6 +41,7 @@ class NetworkSettings:
     slope_clip: float = 1.0
     interval: int = 1
     interval_start: int = 0
+    schemes: tuple[Scheme, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -70,6 +74,17 @@ class NetworkSettings:
         values |= {f"SIZE_{l}": size for l, size in enumerate(self.layers)}
         for l, rate in enumerate(self.rates(config), start=1):
             values |= {f"RATE_{l}": rate.register, f"DECAY_{l}": rate.decay}
+        return values | self._transport_registers(config)
+
+    def _transport_registers(self, config: CoreConfig) -> dict[str, int]:
+        values = {}
+        for l, scheme in enumerate(self.schemes or (Scheme(feedback="fbp"),) * (self.depth - 1), start=2):
+            held = scheme.registers(config, self.layers[l - 1], self.layers[l])
+            values[f"TRANSPORT_{l}"] = held.register
+            if config.partial_transport:
+                values[f"SELECT_{l}"] = held.select
+            if config.feedback_precision is Precision.SIGN:
+                values[f"SCALE_{l}"] = held.scale
         return values
 
 

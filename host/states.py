@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec.config import CoreConfig
-from ..spec.packets import Space
+from ..spec.packets import Space, random_columns
 from ..spec.registers import Access, register_map
 from .driver import Accelerator
 from .memories import spaces
@@ -59,7 +59,7 @@ def words_state(words: np.ndarray, starts: np.ndarray) -> State:
 def formats(config: CoreConfig) -> dict[Space, int]:
     """Bits of a value of each space."""
     return {
-        Space.WEIGHT: config.weight.bits, Space.FEEDBACK: config.weight.bits, Space.GRADIENT: config.gradient.bits,
+        Space.WEIGHT: config.weight.bits, Space.FEEDBACK: config.feedback.bits, Space.GRADIENT: config.gradient.bits,
         Space.RANDOM: 32, Space.SLOPE: config.slope.bits, Space.LEVEL: config.level.bits,
         Space.SPIKES: config.time.bits, Space.ERROR_SUM: config.error_sum.bits, Space.OUTPUT_ERROR: config.error.bits,
     }
@@ -83,8 +83,10 @@ def read_states(accelerator: Accelerator, *, total_cycles: bool) -> list[State]:
         for l in layers:
             place = "" if space in (Space.OUTPUT_ERROR, Space.RANDOM) else f"layer {l}"
             axis = "lane" if space is Space.RANDOM else "neuron"
-            out.append(State(kind=KIND_NAMES[space], place=place, values=accelerator.read_space(space, l)[:, 0],
-                             axes=(axis,), bits=bits[space]))
+            columns = random_columns(accelerator.config) if space is Space.RANDOM else 1
+            for column, values in enumerate(accelerator.read_space(space, l, columns).T):
+                out.append(State(kind=KIND_NAMES[space], place=place or "of transport" * column, values=values, axes=(axis,),
+                                 bits=bits[space]))
     return out
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from ..spec.config import CoreConfig, Optimizer
 from ..spec.network import Readout
 from .rates import rate_exponent
+from .schemes import Scheme
 from .settings import NetworkSettings
 
 __all__ = ["Batch", "random_batch", "random_memories", "random_settings"]
@@ -57,13 +58,15 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
     """Arrays for ``memories.write_memories``; ``shapes`` as ``memories.memory_shapes`` gives them."""
     out = {}
     for name, shape in shapes.items():
-        if name == "random":
+        if name in ("random", "transport_random"):
             out[name] = random.integers(1, 1 << 32, shape)
         elif name.startswith("gradient"):
             # Momentum from nothing to near saturation, of which the sign acts; plain gradients act in proportion.
             limit = config.gradient.max if config.optimizer is Optimizer.SIGN_MOMENTUM else config.gradient.max / 512
             spread = limit * random.random(shape) ** 8 * random.choice([-1, 1], shape)
             out[name] = np.rint(spread).astype(np.int64)
+        elif name.startswith("feedback") and config.feedback.bits < config.weight.bits:
+            out[name] = random.integers(config.feedback.min, config.feedback.max + 1, shape)
         else:
             # Columns of different strength and bias: neurons that never fire, always saturate, and all between.
             weight = config.weight
@@ -76,7 +79,7 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
 
 
 def random_settings(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], *, interval: int,
-                    batch_size: int, readout: Readout) -> NetworkSettings:
+                    batch_size: int, readout: Readout, schemes: tuple[Scheme, ...] = ()) -> NetworkSettings:
     """Settings with another learning rate for each layer, decay in about half of the layers, and clips that some
     derivatives reach and others do not."""
     level_clip, slope_clip = 2.0 ** random.spawn(1)[0].uniform(-2, 1.5, 2)
@@ -89,4 +92,4 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5)
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
                            level_clip=level_clip, slope_clip=slope_clip, batch_size=batch_size, readout=readout,
-                           interval=interval)
+                           interval=interval, schemes=schemes)

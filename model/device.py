@@ -9,6 +9,7 @@ from ..spec.errors import ErrorCode
 from ..spec.network import Readout
 from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
+from ..spec.transport import LayerTransport
 from .exact import AccessRecord, ExactNetwork, SampleRecord, UpdateRecord
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
@@ -113,16 +114,22 @@ class GoldenDevice:
         if min(layers) < 1 or self.config.misfit(layers):
             return self._report(ErrorCode.NETWORK)
         if self.network is None or self.network.layers != layers:
-            random = None if self.network is None else self.network.random
+            before = self.network
             self.network = ExactNetwork(self.config, layers)
             self.network.counters = self._counters
-            if random is not None:
-                self.network.random = random
+            if before is not None:
+                self.network.random, self.network.transport_random = before.random, before.transport_random
         rates = [get(f"RATE_{l}") for l in range(1, depth + 1)]
         self.network.configure(
             Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"), [(r & 0xFF, r >> 8) for r in rates],
-            [get(f"DECAY_{l}") for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"))
+            [get(f"DECAY_{l}") for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"),
+            [LayerTransport(), *map(self._scheme, range(2, depth + 1))])
         self._running, self._sequence = True, 0
+
+    def _scheme(self, l: int) -> LayerTransport:
+        """What the registers say of weight layer l; those that the build lacks are zero."""
+        names = ("TRANSPORT", "SELECT", "SCALE")
+        return LayerTransport.of(*(self._values.get(f"{name}_{l}", 0) for name in names))
 
     def _report(self, error: ErrorCode):
         """Make an error known: the first one sticks."""

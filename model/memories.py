@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..spec.formats import Q
-from ..spec.packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space
+from ..spec.packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space, random_columns
 from .exact import ExactNetwork
 from .exact.arithmetic import take_low_bits
 
@@ -30,6 +30,8 @@ def has_layer(network: ExactNetwork, kind: Kind, space: int, layer: int) -> bool
 
 def has_column(network: ExactNetwork, space: Space, layer: int, column: int) -> bool:
     """Whether ``column`` exists in a space and layer that exist."""
+    if space is Space.RANDOM:
+        return column < random_columns(network.config)
     return column < (network.layers[layer] if space in _COLUMN_SPACES else 1)
 
 
@@ -48,7 +50,7 @@ def _column(network: ExactNetwork, space: Space, layer: int, column: int) -> Ten
         case Space.GRADIENT:
             return network.gradients[layer - 1][column]
         case Space.RANDOM:
-            return torch.from_numpy(network.random.astype(np.int64))
+            return torch.from_numpy((network.transport_random if column else network.random).astype(np.int64))
         case Space.SLOPE:
             return network.slope[layer - 1]
         case Space.LEVEL:
@@ -72,8 +74,9 @@ def read_column(network: ExactNetwork, space: Space, layer: int, column: int) ->
 def write_column(network: ExactNetwork, space: Space, layer: int, column: int, words: np.ndarray):
     """Store the elements (uint32 words) of a WRITE packet, cut to the element width."""
     if space is Space.RANDOM:
-        network.random = words.astype(np.uint32)
+        setattr(network, "transport_random" if column else "random", words.astype(np.uint32))
         return
-    form = network.config.gradient if space is Space.GRADIENT else network.config.weight
+    config = network.config
+    form = {Space.GRADIENT: config.gradient, Space.FEEDBACK: config.feedback}.get(space, config.weight)
     elements = take_low_bits(torch.from_numpy(words.astype(np.int64)), _WORD)
     _column(network, space, layer, column)[:] = take_low_bits(elements, form)

@@ -146,6 +146,6 @@ def _update(network: ExactNetwork, record: UpdateRecord) -> dict[str, int]:
         drain = max(0, at.UPDATE_DRAIN - record.skipped_tail) if sum(record.words) else 0
         update = at.WALK_START + sum(record.words) + skipped + drain
     if record.due:
-        words = sum(layer.words for layer in network.layout[1:])
+        words = sum(moved.passes * layer.words for moved, layer in zip(record.moved, network.layout, strict=True))
         transport = at.WALK_START + words + at.TRANSPORT_DRAIN if words else 0
     return {"UPDATE_CYCLES": update, "TRANSPORT_CYCLES": transport, "TOTAL_CYCLES": update + transport}

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from .formats import Q
 from .network import layout
+from .transport import Precision
 
 __all__ = ["CoreConfig", "Optimizer"]
 
@@ -40,12 +41,14 @@ class CoreConfig:
     feedback_words : words of lanes feedback weights (columns of all layers but the first).
     neuron_blocks : blocks of lanes neurons in all layers but the input layer.
     time_bits : the window T has 2**time_bits ticks; 4 to 10.
-    weight_bits, weight_fraction : forward and feedback weights (signed).
+    weight_bits, weight_fraction : forward weights (signed).
     gradient_bits : gradient memory (signed; fraction derived: error_fraction + time_bits; a stream word holds one).
     error_bits, error_fraction : output errors, hidden errors and the factors g and h (signed).
     optimizer : update rule built in.
     gradient_memory : false builds update-every-sample: no gradient memory, SGD only, no
         overlap of forward and backward passes.
+    feedback_precision : width of the feedback weights.
+    partial_transport : builds the choice of single weights: top-K, random, change-weighted.
     result_words : depth of the result queue, 32-bit words.
     """
 
@@ -65,6 +68,8 @@ class CoreConfig:
     error_fraction: int = 14
     optimizer: Optimizer = Optimizer.SGD
     gradient_memory: bool = True
+    feedback_precision: Precision = Precision.FULL
+    partial_transport: bool = False
     result_words: int = 64
 
     def __post_init__(self):
@@ -86,15 +91,34 @@ class CoreConfig:
         if self.error_fraction > self.error_bits - 2:
             raise ValueError(f"error_fraction = {self.error_fraction}: at most error_bits - 2 = {self.error_bits - 2}")
         object.__setattr__(self, "optimizer", Optimizer(self.optimizer))
+        object.__setattr__(self, "feedback_precision", Precision(self.feedback_precision))
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
+        if self.feedback.bits > self.weight_bits or self.feedback_shift < 0:
+            raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer than the weights "
+                             f"({self.weight}): use 'full'")
+        if self.partial_transport and self.feedback_precision is Precision.SIGN:
+            raise ValueError("partial_transport = True chooses among values, feedback_precision = 'sign' keeps none")
 
     # -- number formats ----------------------------------------------------------------------------
     @cached_property
     def weight(self) -> Q:
-        """Forward and feedback weights."""
+        """Forward weights."""
         return Q(bits=self.weight_bits, fraction=self.weight_fraction)
+
+    @cached_property
+    def feedback(self) -> Q:
+        """Stored feedback weights; of a build that keeps signs only, 1 is negative."""
+        return {
+            Precision.FULL: self.weight, Precision.EIGHT: Q(bits=8, fraction=6), Precision.FOUR: Q(bits=4, fraction=4),
+            Precision.SIGN: Q(bits=1, fraction=0, signed=False),
+        }[self.feedback_precision]
+
+    @property
+    def feedback_shift(self) -> int:
+        """Fractional bits that feedback weights lack."""
+        return self.weight_fraction - self.feedback.fraction
 
     @cached_property
     def time(self) -> Q:
@@ -184,7 +208,7 @@ class CoreConfig:
 
     def as_dict(self) -> dict:
         """Plain values, for JSON and TOML."""
-        return {k: str(v) if isinstance(v, Optimizer) else v for k, v in dataclasses.asdict(self).items()}
+        return {k: str(v) if isinstance(v, StrEnum) else v for k, v in dataclasses.asdict(self).items()}
 
     def digest(self, *facts: str) -> int:
         """32-bit identity of this configuration together with ``facts`` (such as the register map)."""

@@ -24,19 +24,22 @@ Spaces of WRITE and READ, with the meaning of layer l (1 to L) and column::
     WEIGHT    column j of W: n_in elements w_ij             READ, WRITE
     FEEDBACK  column j of B, layers 2 to L                  READ, WRITE
     GRADIENT  column j of G (or momentum)                   READ, WRITE
-    RANDOM    lane generator states (layer 0, column 0)     READ, WRITE
+    RANDOM    lane generator states (layer 0): of rounding (column 0), of transport (column 1)   READ, WRITE
     SLOPE     accumulators W_j of layer l (column 0)        READ
     LEVEL     accumulators A_j of layer l (column 0)        READ
     SPIKES    layer l's a | fired << 15, last sample; layer 0: the inputs (column 0)   READ
     ERROR_SUM error accumulators of hidden layer l, 1 to L - 1 (column 0)   READ
     OUTPUT_ERROR  output errors eps_k (layer 0, column 0)   READ
 
-A build without gradient memory has no GRADIENT space.
+A build without gradient memory has no GRADIENT space, one without partial transport no column 1 of RANDOM. Feedback weights
+are read and written as they are stored (``CoreConfig.feedback``).
 """
 
 from enum import IntEnum
 
-__all__ = ["FIRED_BIT", "Kind", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES", "header"]
+from .config import CoreConfig
+
+__all__ = ["FIRED_BIT", "Kind", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES", "header", "random_columns"]
 
 
 class Kind(IntEnum):
@@ -66,6 +69,11 @@ class Space(IntEnum):
 WRITABLE_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT, Space.RANDOM)
 TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM)
 FIRED_BIT = 15
+
+
+def random_columns(config: CoreConfig) -> int:
+    """Columns of RANDOM."""
+    return 2 if config.partial_transport else 1
 
 
 def header(kind: Kind, middle: int = 0, field: int = 0) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .config import CoreConfig
+from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
 __all__ = ["Access", "Field", "Register", "Control", "Interrupt", "core_digest", "counters", "register_map", "VERSION"]
 
@@ -65,11 +66,16 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
         ("BACKWARD_CYCLES", "cycles the backward engine worked"),
         ("UPDATE_CYCLES", "cycles of weight updates"),
         ("TRANSPORT_CYCLES", "cycles of weight transport"),
+        ("EXPOSED_CYCLES", "cycles of weight transport in which the forward engine did not work"),
         ("SAMPLES_TRAINED", "training samples"),
         ("SAMPLES_INFERRED", "inference samples"),
         ("UPDATES", "weight updates"),
         ("TRANSPORTS", "updates after which weights were transported"),
-        ("WEIGHTS_TRANSPORTED", "weights copied into the feedback memory"),
+        ("WEIGHTS_READ", "weights that transport looked at"),
+        ("WEIGHTS_TRANSPORTED", "weights whose value was copied into the feedback memory"),
+        ("SIGNS_TRANSPORTED", "weights whose sign alone was copied into the feedback memory"),
+        ("TRANSPORT_WORDS", "words of P weights read for transport"),
+        ("FEEDBACK_WORDS", "words of P feedback weights written by transport"),
         ("LEVEL_CLIPS", "active neurons whose |ds/dI| was clipped (training samples)"),
         ("SLOPE_CLIPS", "active neurons whose |ds/dW| was clipped (training samples)"),
         ("ERROR_SATURATIONS", "values e, g or h that saturated"),
@@ -85,6 +91,26 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
 
 
 COUNTER_BASE = 0x200
+
+
+def transport_registers(config: CoreConfig, l: int) -> list[Register]:
+    """The scheme of weight layer l >= 2 (spec/transport.py)."""
+    cfg, partial = Access.CONFIG, config.partial_transport
+    codes = "0 none, 1 all" + ", 2 top-K, 3 random, 4 change-weighted" * partial
+    out = [Register(
+        name=f"TRANSPORT_{l}", address=0x100 + 4 * l, access=cfg, bits=6 if partial else 4,
+        reset=LayerTransport().register, text=f"transport into the feedback weights of weight layer {l}", fields=(
+            Field(name="SIGNS", low=0, bits=2, text="signs are copied: 0 never, 1 after every update, 2 at the interval"),
+            Field(name="EVERY_UPDATE", low=2, bits=1, text="values are copied after every update, not only at the interval"),
+            Field(name="VALUES", low=3, bits=3 if partial else 1, text=f"values copied: {codes}")))]
+    if partial:
+        out.append(Register(name=f"SELECT_{l}", address=0x140 + 4 * l, access=cfg,
+                            text=f"weight layer {l}: K, or probability UQ1.{PROBABILITY_BITS}, or temperature alpha ln 2, "
+                                 f"UQ{TEMPERATURE_BITS - TEMPERATURE_FRACTION}.{TEMPERATURE_FRACTION}"))
+    if config.feedback_precision is Precision.SIGN:
+        out.append(Register(name=f"SCALE_{l}", address=0x180 + 4 * l, access=cfg, bits=config.weight_bits - 1,
+                            text=f"size of the feedback weights of weight layer {l}, in the weight format"))
+    return out
 
 
 def register_map(config: CoreConfig) -> list[Register]:
@@ -115,7 +141,7 @@ def register_map(config: CoreConfig) -> list[Register]:
                  text="0: potential at the window's end, 1: negated spike times"),
         Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
         Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12"),
-        Register(name="INTERVAL", address=0x030, access=cfg, reset=1, text="transport interval Phi in updates; 1 is BP, 0 never"),
+        Register(name="INTERVAL", address=0x030, access=cfg, reset=1, text="transport interval Phi in updates; 0: never"),
         Register(name="INTERVAL_START", address=0x034, access=cfg, text="updates since the last transport, loaded at start"),
         Register(name="INTERVAL_POSITION", address=0x038, access=ro, text="updates since the last transport"),
     ]
@@ -129,6 +155,8 @@ def register_map(config: CoreConfig) -> list[Register]:
     for l in range(1, config.max_layers + 1):
         out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=16,
                             text=f"weight decay of weight layer {l}: multiplier d"))
+    for l in range(2, config.max_layers + 1):
+        out += transport_registers(config, l)
     for n, (name, text) in enumerate(counters(config)):
         out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
         out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))

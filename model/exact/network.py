@@ -8,11 +8,12 @@ from ...spec.config import CoreConfig, Optimizer
 from ...spec.network import Readout, layout
 from ...spec.random import lane_seeds
 from ...spec.registers import counters
+from ...spec.transport import LayerTransport
 from . import backward, readout, update
 from .forward import Membrane, Spikes, fire, integrate
 from .random import stream
 from .record import SampleRecord, UpdateRecord
-from .transport import Transport
+from .transport import Transport, decode
 
 __all__ = ["ExactNetwork"]
 
@@ -29,13 +30,14 @@ class ExactNetwork:
     readout : what the output layer reports.
     level_clip, slope_clip : clips of |ds/dI| and |ds/dW|, UQ4.12.
     rates : (mantissa, shift) for each weight layer. decays : multiplier for each weight layer (default 0).
-    interval, interval_start : transport interval Phi and updates since the last transport.
+    interval, interval_start : transport interval Phi and updates since its last end.
+    schemes : feedback and transport scheme of each weight layer, the first's unused (default: all weights at the interval).
 
     Members
     -------
     weights, gradients : for each weight layer int64 [n_out, n_in]; gradients has None without gradient memory.
-    feedback : the same shapes; None for the first layer.
-    random : [lanes] uint32 generator states.
+    feedback : the same shapes, as they are stored; None for the first layer.
+    random, transport_random : [lanes] uint32 generator states, of rounding and of transport.
     touched : for each weight layer bool [n_out], neurons listed in a visited layer since the last update.
     counters : event counters by name (spec.registers), cycle counters excluded.
     slope, level : accumulators [n_out] of each weight layer, last sample.
@@ -46,14 +48,16 @@ class ExactNetwork:
 
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], readout: Readout = Readout.POTENTIAL,
                  level_clip: int = 1 << 12, slope_clip: int = 1 << 12, rates: list[tuple[int, int]] | None = None,
-                 decays: list[int] | None = None, interval: int = 1, interval_start: int = 0):
+                 decays: list[int] | None = None, interval: int = 1, interval_start: int = 0,
+                 schemes: list[LayerTransport] | None = None):
         reason = config.misfit(tuple(layers))
         if reason:
             raise ValueError(reason)
         self.config, self.layers = config, tuple(layers)
         self.layout = layout(self.layers, config.lanes)
+        self.transport_random = np.array(lane_seeds(1, config.lanes), np.uint32)
         self.configure(readout, level_clip, slope_clip, rates or [(0, 0)] * self.depth,
-                       decays or [0] * self.depth, interval, interval_start)
+                       decays or [0] * self.depth, interval, interval_start, schemes)
         shapes = [(p.n_out, p.n_in) for p in self.layout]
         self.weights = [torch.zeros(shape, dtype=torch.int64) for shape in shapes]
         self.feedback = [None, *(torch.zeros(shape, dtype=torch.int64) for shape in shapes[1:])]
@@ -68,13 +72,16 @@ class ExactNetwork:
         self.output_error = torch.zeros(self.layers[-1], dtype=torch.int64)
 
     def configure(self, readout: Readout, level_clip: int, slope_clip: int, rates: list[tuple[int, int]],
-                  decays: list[int], interval: int, interval_start: int):
+                  decays: list[int], interval: int, interval_start: int, schemes: list[LayerTransport] | None = None):
         """Load the run-time settings, as START does, and forget which columns were listed; memories stay."""
         if not len(rates) == len(decays) == self.depth:
             raise ValueError(f"{len(rates)} rates and {len(decays)} decays for {self.depth} weight layers")
         self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
         self.set_rates(rates, decays)
-        self.transport = Transport(interval, interval_start)
+        schemes = schemes or [LayerTransport()] * self.depth
+        if len(schemes) != self.depth:
+            raise ValueError(f"{len(schemes)} transport schemes for {self.depth} weight layers")
+        self.transport = Transport(self.config, self.layout, schemes, interval, interval_start)
         self.touched = [torch.zeros(n, dtype=torch.bool) for n in self.layers[1:]]
 
     def set_rates(self, rates: list[tuple[int, int]], decays: list[int] | None = None):
@@ -175,7 +182,8 @@ class ExactNetwork:
             if l == 1 or not bool(visited.any()):
                 break
             lowest -= visited.to(torch.int64)
-            errors = backward.presynaptic_errors(self.config, part.g, self.feedback[l - 1])
+            back = decode(self.config, self.feedback[l - 1], self.transport.schemes[l - 1].scale)
+            errors = backward.presynaptic_errors(self.config, part.g, back)
             self.error_sum[l - 2] = errors[int(visited.nonzero()[-1])].clone()
         return lowest
 
@@ -200,13 +208,17 @@ class ExactNetwork:
         for touched in self.touched:
             touched.zero_()
         self.counters["UPDATES"] += 1
-        due, transported = self.transport.advance(), [0] * self.depth
-        if due:
-            transported = self.transport.copy(self.weights, self.feedback)
-            self.counters["TRANSPORTS"] += 1
-            self.counters["WEIGHTS_TRANSPORTED"] += sum(transported)
+        moved, self.transport_random = self.transport.after_update(self.weights, self.feedback, self.transport_random)
+        due = any(each.passes for each in moved)
+        self.counters["TRANSPORTS"] += due
+        for each, place in zip(moved, self.layout, strict=True):
+            self.counters["WEIGHTS_READ"] += each.passes * place.n_in * place.n_out
+            self.counters["WEIGHTS_TRANSPORTED"] += each.values
+            self.counters["SIGNS_TRANSPORTED"] += each.signs
+            self.counters["TRANSPORT_WORDS"] += each.passes * place.words
+            self.counters["FEEDBACK_WORDS"] += each.written
         words = [count * place.in_blocks for count, place in zip(columns, self.layout, strict=True)]
-        return UpdateRecord(columns=columns, words=words, skipped_tail=tail, due=due, transported=transported)
+        return UpdateRecord(columns=columns, words=words, skipped_tail=tail, due=due, moved=moved)
 
     def _skipped_tail(self) -> int:
         """Columns at the end of the walk that the update skips."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...spec.packets import Space
+from .transport import Moved
 
 __all__ = ["AccessRecord", "SampleRecord", "UpdateRecord"]
 
@@ -56,15 +57,15 @@ class UpdateRecord:
     columns : for each weight layer, columns (postsynaptic neurons) that the update visited.
     words : for each weight layer, words that the update visited.
     skipped_tail : columns skipped after the last one visited.
-    due : whether transport was due (it may copy nothing: a network of one weight layer has no feedback).
-    transported : for each weight layer, weights copied into the feedback memory.
+    due : whether anything was transported.
+    moved : for each weight layer, what was.
     """
 
     columns: list[int]
     words: list[int]
     skipped_tail: int
     due: bool
-    transported: list[int]
+    moved: list[Moved]
 
 
 @dataclass(frozen=True, kw_only=True)
