@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..spec.config import CoreConfig, bits_for
 from ..spec.packets import FIRED_BIT, Space
+from ..spec.transport import Precision
 from .arithmetic.delay import delay
 from .backward.active_list import ActiveList
 from .backward.engine import BackwardEngine
@@ -22,6 +23,7 @@ from .memory.tapes import SampleTapes
 from .memory.transposable import TransposableMemory
 from .readout.softmax import SoftmaxReadout
 from .transport.controller import TransportController
+from .transport.precision import decode
 from .update.engine import UpdateEngine
 
 __all__ = ["TrainingCore"]
@@ -67,7 +69,7 @@ class TrainingCore(wiring.Component):
         m.submodules.transport = self._transport = TransportController(c)
         m.submodules.memory_access = self._access = MemoryAccess(c)
         m.submodules.weights = self._weights = TransposableMemory(c)
-        m.submodules.feedback = self._feedback = LaneRam(shape_of(c.weight), c.lanes, c.feedback_words, block=True)
+        m.submodules.feedback = self._feedback = LaneRam(shape_of(c.feedback), c.lanes, c.feedback_words, block=True)
         m.submodules.tapes = self._tapes = SampleTapes(c)
         m.submodules.lists = self._lists = ActiveList(c)
         self._gradients = None
@@ -127,7 +129,7 @@ class TrainingCore(wiring.Component):
     def _connect_backward(self, m):
         readout, backward, lists = self._readout, self._backward, self._lists
         m.d.comb += [
-            readout.backward_ready.eq(~backward.busy), backward.start.eq(readout.backward_start),
+            readout.backward_ready.eq(~backward.busy & ~self._transport.busy), backward.start.eq(readout.backward_start),
             backward.slot.eq(readout.backward_slot),
             lists.r_slot.eq(backward.list_slot), lists.r_layer.eq(backward.list_layer), lists.r_base.eq(backward.list_base),
             lists.r_en.eq(backward.list_en), lists.r_index.eq(backward.list_index),
@@ -148,8 +150,8 @@ class TrainingCore(wiring.Component):
         m.d.comb += [
             update.settings.eq(self.settings), update.forget.eq(self.started), update.start.eq(sequencer.update_start),
             update.add_en.eq(backward.word_en), update.add_word.eq(backward.word),
-            transport.interval.eq(self.settings.interval), transport.load.eq(self.started),
-            transport.position_in.eq(self.settings.interval_start), transport.update_done.eq(sequencer.update_done),
+            transport.settings.eq(self.settings), transport.load.eq(self.started),
+            transport.update_done.eq(sequencer.update_done),
             self.position.eq(transport.position),
         ]
         for k in range(self._config.lanes):
@@ -158,22 +160,24 @@ class TrainingCore(wiring.Component):
                 m.d.comb += update.gradient_data[k].eq(self._gradients.r_data[k])
 
     def _connect_weights(self, m):
-        """Weight memory: rows for the forward engine, columns for the others; they never meet in a cycle."""
-        weights, access = self._weights, self._access
+        """Weight memory: rows for the forward engine, columns for update and host, which never meet it in a cycle; columns for
+        transport through the write port, while nothing is written."""
+        weights, access, transport = self._weights, self._access, self._transport
         is_weight = access.access.space == Space.WEIGHT
-        for client in (self._forward, self._update, self._transport):
-            m.d.comb += [client.w_data[k].eq(weights.r_data[k]) for k in range(self._config.lanes)]
+        for k in range(self._config.lanes):
+            m.d.comb += [self._forward.w_data[k].eq(weights.r_data[k]), self._update.w_data[k].eq(weights.r_data[k]),
+                         transport.w_data[k].eq(weights.s_data[k])]
         m.d.comb += [
-            weights.r_en.eq(self._forward.w_en | self._update.w_en | self._transport.w_en | (access.r_en & is_weight)),
+            weights.s_en.eq(transport.w_en), weights.s_tile.eq(transport.w_tile), weights.s_index.eq(transport.w_index),
+            weights.r_en.eq(self._forward.w_en | self._update.w_en | (access.r_en & is_weight)),
             weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row),
             weights.w_en.eq(self._update.write_en | (access.w_en & is_weight)),
             weights.w_tile.eq(self._update.write_tile), weights.w_index.eq(self._update.write_index),
         ]
         m.d.comb += [weights.w_data[k].eq(Mux(access.busy, access.w_data[k], self._update.write_data[k]))
                      for k in range(self._config.lanes)]
-        for client in (self._update, self._transport):
-            with m.If(client.w_en):
-                m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(client.w_tile), weights.r_index.eq(client.w_index)]
+        with m.If(self._update.w_en):
+            m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(self._update.w_tile), weights.r_index.eq(self._update.w_index)]
         with m.If(access.busy):
             m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(access.access.tile), weights.r_index.eq(access.access.column),
                          weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
@@ -206,15 +210,26 @@ class TrainingCore(wiring.Component):
             readout.error_en.eq(backward.output_en | reads[Space.OUTPUT_ERROR]), readout.error_addr.eq(backward.output_addr),
             forward.sum_en.eq(reads[Space.SLOPE] | reads[Space.LEVEL]), forward.sum_addr.eq(word.address),
             backward.sum_en.eq(reads[Space.ERROR_SUM]), backward.sum_addr.eq(word.address),
-            self._feedback.r_en.eq(backward.feedback_en | reads[Space.FEEDBACK]),
-            self._feedback.r_addr.eq(backward.feedback_addr),
+            self._feedback.r_en.eq(backward.feedback_en | transport.back_en | reads[Space.FEEDBACK]),
+            self._feedback.r_addr.eq(Mux(transport.busy, transport.back_addr, backward.feedback_addr)),
             self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
             self._feedback.w_addr.eq(transport.feedback_addr),
         ]
-        m.d.sync += update.random_load.eq(writes[Space.RANDOM])  # ahead of the word's next element
+        # Ahead of the word's next element. Column 1 of RANDOM is transport's.
+        of_transport = seq.packet.column[0] if c.partial_transport else 0
+        m.d.sync += update.random_load.eq(writes[Space.RANDOM] & ~of_transport)
+        scale = Signal(c.weight.bits - 1)
+        if c.feedback_precision is Precision.SIGN:
+            m.d.sync += scale.eq(self.settings.scale[backward.layer])
+        states = update.random_state
+        if c.partial_transport:
+            m.d.sync += transport.random_load.eq(writes[Space.RANDOM] & of_transport)
+            m.d.comb += [transport.random_in[k].eq(access.w_data[k]) for k in range(c.lanes)]
+            states = [Mux(of_transport, transport.random_state[k], update.random_state[k]) for k in range(c.lanes)]
         for k in range(c.lanes):
             m.d.comb += [
-                backward.feedback_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
+                backward.feedback_data[k].eq(decode(c, self._feedback.r_data[k], scale)),
+                transport.back_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
                 self._feedback.w_data[k].eq(Mux(access.busy, access.w_data[k], transport.feedback_data[k])),
             ]
         with m.If(access.busy):
@@ -229,7 +244,7 @@ class TrainingCore(wiring.Component):
         for late, lanes in ((spikes, tapes.r_data), (feedback, self._feedback.r_data)):
             m.d.sync += [register.eq(lane) for register, lane in zip(late, lanes)]
         shown = {
-            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: update.random_state,
+            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: states,
             Space.SLOPE: forward.slopes, Space.LEVEL: forward.levels, Space.ERROR_SUM: backward.sum_data,
             Space.SPIKES: [Cat(spike.time, Const(0, FIRED_BIT - c.time.bits), spike.fired) for spike in spikes],
         }
@@ -272,7 +287,10 @@ class TrainingCore(wiring.Component):
             count.forward_cycles.eq(forward.working), count.readout_cycles.eq(readout.working),
             count.backward_cycles.eq(backward.busy), count.transport_cycles.eq(transport.busy),
             count.update_cycles.eq(update.busy & seq.updating), count.updates.eq(seq.update_done),
-            count.transports.eq(transport.due), count.weights_transported.eq(transport.moved),
+            count.exposed_cycles.eq(transport.busy & ~forward.working), count.transports.eq(transport.due),
+            count.weights_read.eq(transport.read), count.weights_transported.eq(transport.moved),
+            count.signs_transported.eq(transport.signed), count.transport_words.eq(transport.w_en),
+            count.feedback_words.eq(transport.feedback_en),
             count.samples_trained.eq(seq.forward_start & self.i_descriptor.payload.train),
             count.samples_inferred.eq(seq.forward_start & ~self.i_descriptor.payload.train),
             count.level_clips.eq(forward.clips[0]), count.slope_clips.eq(forward.clips[1]),

@@ -7,6 +7,7 @@ from ..spec.config import CoreConfig, bits_for
 from ..spec.errors import ErrorCode
 from ..spec.formats import Q
 from ..spec.packets import Kind, Space
+from ..spec.transport import Precision
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
            "SLOT_BITS", "block_count_bits", "feedback_offset", "shape_of", "spike_layout"]
@@ -23,10 +24,12 @@ def shape_of(q: Q) -> Shape:
 
 
 class SettingsLayout(data.StructLayout):
-    """Values of the CONFIG registers (names as in spec/registers.py, lower case, arrays where numbered)."""
+    """Values of the CONFIG registers (names as in spec/registers.py, lower case, arrays where numbered, by l - 1)."""
 
     def __init__(self, config: CoreConfig):
         rate = data.StructLayout({"mantissa": 8, "shift": 5})
+        partial = config.partial_transport
+        transport = data.StructLayout({"signs": 2, "every_update": 1, "values": 3 if partial else 1})
         super().__init__({
             "layers": 4,
             "readout": 1,
@@ -37,6 +40,10 @@ class SettingsLayout(data.StructLayout):
             "size": data.ArrayLayout(16, config.max_layers + 1),
             "rate": data.ArrayLayout(rate, config.max_layers),
             "decay": data.ArrayLayout(16, config.max_layers),
+            "transport": data.ArrayLayout(transport, config.max_layers),
+            **({"select": data.ArrayLayout(32, config.max_layers)} if partial else {}),
+            **({"scale": data.ArrayLayout(config.weight.bits - 1, config.max_layers)}
+               if config.feedback_precision is Precision.SIGN else {}),
         })
 
 

@@ -1,17 +1,18 @@
 """Timing model: how many cycles each phase takes, exactly, from event counts. Mirrors the schedules of hw/forward/engine.py,
 hw/readout/softmax.py, hw/backward/engine.py, hw/update/engine.py, hw/transport/controller.py and hw/control/sequencer.py.
 
-Phase counters do not depend on when packets come. TOTAL_CYCLES does: it is exact for an exchange that is sent and received
-without pauses and has at most one UPDATE, its last packet.
+Phase counters do not depend on when packets come. TOTAL_CYCLES and EXPOSED_CYCLES do: they are exact for an exchange that is sent and
+received without pauses, of samples and updates, the last of them an UPDATE or a training sample.
 """
 
 import numpy as np
 
 from ..spec import pipeline as at
+from ..spec.transport import BINS
 from .exact.network import ExactNetwork
 from .exact.record import AccessRecord, SampleRecord, UpdateRecord
 
-__all__ = ["TimingModel", "backward", "forward"]
+__all__ = ["TimingModel", "backward", "forward", "transport"]
 
 
 class TimingModel:
@@ -31,8 +32,11 @@ class TimingModel:
         """Cycles that ``record`` adds to the ``*_CYCLES`` counters, by name."""
         if isinstance(record, SampleRecord):
             return self._samples(network, record)
-        self.begin()  # everything else waits until the samples are through
-        return _update(network, record) if isinstance(record, UpdateRecord) else {}
+        if isinstance(record, UpdateRecord):
+            update, moving = _update(network, record), transport(network, record)
+            return {"UPDATE_CYCLES": update, "TRANSPORT_CYCLES": moving} | self._line.update(network, update, moving)
+        self.begin()  # memory accesses wait until all else is through, and do not count
+        return {}
 
     def _samples(self, network: ExactNetwork, record: SampleRecord) -> dict[str, int]:
         before, after = forward(network, record)
@@ -42,8 +46,7 @@ class TimingModel:
             "FORWARD_CYCLES": int((before + after).sum()),
             "READOUT_CYCLES": readout * record.samples,
             "BACKWARD_CYCLES": int(behind.sum()),
-            "TOTAL_CYCLES": self._line.extend(network, record, readout, *(x.tolist() for x in (before, after, behind, linger))),
-        }
+        } | self._line.extend(network, record, readout, *(x.tolist() for x in (before, after, behind, linger)))
 
 
 def _accumulated(events: np.ndarray, arrival: np.ndarray, blocks: int) -> np.ndarray:
@@ -87,46 +90,80 @@ def backward(network: ExactNetwork, record: SampleRecord) -> tuple[np.ndarray, n
 
 
 class _Timeline:
-    """When the units work on the samples of one exchange; cycles count from the first packet's second word."""
+    """When the units work on the packets of one exchange; cycles count from the first packet's second word."""
 
     def __init__(self):
         self.sample = 0
-        self.offered = self.started = -1       # last descriptor offered, last sample started
-        self.forward_free = self.readout_free = self.backward_free = self.quiet = 0
+        self.offered = self.started = -1       # last descriptor offered, last one taken
+        self.forward_free = self.readout_free = self.backward_free = self.settled = self.transport_free = 0
+        self.updated: int | None = None        # cycle in which the sequencer came to the last packet's transport
+        self.moving = (0, -1)                  # first and last cycle of the last transport
         self.slot_free = [0] * at.SLOTS
         self.spans: list[tuple[int, int]] = []  # first and last busy cycles
         self.counted = 0
 
     def extend(self, network, record, readout: int, before: list[int], after: list[int], behind: list[int],
-               linger: list[int]) -> int:
-        """Busy cycles (of forward engine, readout or backward engine) that these samples add."""
+               linger: list[int]) -> dict[str, int]:
+        """Busy cycles that these samples add, and exposed cycles of transport (none or fewer: they hide it)."""
         config = network.config
         blocks = -(-network.layers[0] // config.lanes)
         send = at.RESULT_HEADER + at.RESULT_WORD * network.layout[-1].n_out
+        hidden = 0
         for k, events in enumerate(record.events.tolist()):
             slot = self.sample % at.SLOTS
             self.sample += 1
-            length_seen = max(self.offered + 2, self.slot_free[slot])
-            self.offered = max(length_seen + events + blocks + 2, self.started + 1)
-            # Without a gradient memory samples do not overlap; that all is quiet is known a cycle later.
-            ready = self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet + 1)
+            self._offer(events + blocks, self.slot_free[slot])
+            self._end_update(self.offered + 1)
+            # Without a gradient memory samples do not overlap; that all is settled is known a cycle later.
+            ready = self.forward_free if config.gradient_memory else max(self.forward_free, self.settled + 1)
             self.started = max(self.offered + 1 + (events > 0), ready)
             scan = max(self.started + 1 + before[k], self.readout_free)
             through = scan + after[k] - 1
             self.forward_free = through + 1
             self.spans.append((self.started + 1, through))
+            hidden += self._under_transport(self.started + 1, self.started + before[k])
+            hidden += self._under_transport(scan, through)
             if record.train:
-                handed = max(through + 1 + readout, self.backward_free)
+                handed = max(through + 1 + readout, self.backward_free, self.transport_free)
                 ended = handed + behind[k]
                 self.backward_free = self.slot_free[slot] = ended + 1
                 self.spans.append((handed + 1, ended + linger[k]))
-                self.quiet = max(self.quiet, ended + linger[k] + 1)
+                self.settled = max(self.settled, ended + linger[k] + 1)
             else:
                 handed, self.slot_free[slot] = through, through + 1
             self.readout_free = handed + 1 + send
-            self.quiet = max(self.quiet, self.readout_free)
+            self.settled = max(self.settled, self.readout_free)
             self.spans.append((scan + 1, self.readout_free - 1))
-        return self._union()
+        return {"TOTAL_CYCLES": self._union(), "EXPOSED_CYCLES": -hidden}
+
+    def update(self, network, update: int, moving: int) -> dict[str, int]:
+        """Busy cycles that an UPDATE adds; of its transport all are exposed until samples hide them."""
+        self._offer(0, 0)
+        self._end_update(None)
+        self.started = max(self.offered, self.settled, self.transport_free) + 1
+        self.spans.append((self.started + 1, self.started + update))
+        self.updated = self.started + update + 3
+        self.moving = (self.updated, self.updated + moving - 1)
+        self.transport_free = self.moving[1] + 1
+        self.spans.append(self.moving)
+        return {"TOTAL_CYCLES": self._union(), "EXPOSED_CYCLES": moving}
+
+    def _offer(self, body: int, slot_free: int) -> None:
+        """The decoder offers the next packet; ``body``: words and blocks that it takes time for."""
+        length_seen = max(self.offered + 2, slot_free)
+        self.offered = max(length_seen + body + 2, self.started + 1)
+
+    def _end_update(self, sample: int | None) -> None:
+        """The sequencer leaves an UPDATE when its transport ends, or when a sample waits from cycle ``sample`` on."""
+        if self.updated is not None:
+            left = self.transport_free if sample is None else max(self.updated, min(self.transport_free, sample))
+            self.forward_free = max(self.forward_free, left + at.UPDATE_RESULT)
+            self.settled = max(self.settled, left + at.UPDATE_RESULT)
+            self.updated = None
+
+    def _under_transport(self, first: int, last: int) -> int:
+        """Cycles of a span in which the last transport moves weights."""
+        return max(0, min(last, self.moving[1]) - max(first, self.moving[0]) + 1)
 
     def _union(self) -> int:
         """Cycles in any span that were not counted before."""
@@ -138,14 +175,23 @@ class _Timeline:
         return fresh
 
 
-def _update(network: ExactNetwork, record: UpdateRecord) -> dict[str, int]:
-    update = transport = 0
-    if network.config.gradient_memory:
-        # A word or a skipped column a cycle; the pipeline drains under the columns skipped last.
-        skipped = sum(layer.n_out for layer in network.layout) - sum(record.columns)
-        drain = max(0, at.UPDATE_DRAIN - record.skipped_tail) if sum(record.words) else 0
-        update = at.WALK_START + sum(record.words) + skipped + drain
-    if record.due:
-        words = sum(moved.passes * layer.words for moved, layer in zip(record.moved, network.layout, strict=True))
-        transport = at.WALK_START + words + at.TRANSPORT_DRAIN if words else 0
-    return {"UPDATE_CYCLES": update, "TRANSPORT_CYCLES": transport, "TOTAL_CYCLES": update + transport}
+def _update(network: ExactNetwork, record: UpdateRecord) -> int:
+    if not network.config.gradient_memory:
+        return 0
+    # A word or a skipped column a cycle; the pipeline drains under the columns skipped last.
+    skipped = sum(layer.n_out for layer in network.layout) - sum(record.columns)
+    drain = max(0, at.UPDATE_DRAIN - record.skipped_tail) if sum(record.words) else 0
+    return at.WALK_START + sum(record.words) + skipped + drain
+
+
+def transport(network: ExactNetwork, record: UpdateRecord) -> int:
+    """Cycles of the transport that follows an update: passes over the words of each layer that moves anything."""
+    if not record.due:
+        return 0
+    config, cycles = network.config, at.TRANSPORT_END
+    walk = at.TRANSPORT_PASS + (at.CHOICE_DRAIN if config.partial_transport else at.TRANSPORT_DRAIN)
+    for layer, moved in zip(network.layout[1:], record.moved[1:], strict=True):
+        cycles += at.TRANSPORT_LOOK + moved.passes * (walk + layer.words)
+        if moved.passes > 1:
+            cycles += 2 * BINS + at.HISTOGRAM + config.lanes.bit_length() - 1
+    return cycles

@@ -5,9 +5,9 @@ Each is the distance between two events that the component's docstring in hw/ na
 """
 
 __all__ = [
-    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
-    "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "UPDATE_DRAIN",
-    "UPDATE_LINGER", "WALK_START",
+    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "CHOICE_DRAIN", "HISTOGRAM", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
+    "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
+    "UPDATE_LINGER", "UPDATE_RESULT", "WALK_START",
 ]
 
 SLOTS = 4                # samples in flight: loading, waiting, forward, backward
@@ -21,4 +21,10 @@ BACKWARD_LAYER = 14      # cycles of a visited layer besides its jobs' blocks
 UPDATE_LINGER = 6        # backward pass done -> its last word is updated, without a gradient memory
 WALK_START = 2           # start of an update or a transport -> its first word
 UPDATE_DRAIN = 10        # last word of an update -> the unit is empty
-TRANSPORT_DRAIN = 3      # last word of a transport -> written
+UPDATE_RESULT = 4        # an UPDATE is left -> the next packet may begin: three words
+TRANSPORT_LOOK = 2       # cycles of a layer besides its passes
+TRANSPORT_PASS = 4       # cycles of a pass besides its words and their way
+TRANSPORT_DRAIN = 4      # word of a transport -> written
+CHOICE_DRAIN = 9         # the same, where single weights are chosen
+HISTOGRAM = 4            # cycles of a choice by histogram besides passes, two walks over the bins and the tree of lanes
+TRANSPORT_END = 1        # after the last layer

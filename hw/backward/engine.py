@@ -19,6 +19,7 @@ class BackwardEngine(wiring.Component):
     Members
     -------
     network : In. Stable while busy.
+    layer : Out. The layer in work as l - 1, from two cycles before its first feedback weights are read.
     start, slot : In. Begin a sample; not while ``busy``.
     list_slot, list_layer, list_base, list_count, list_en, list_index, list_entry : read side of the active lists.
     output_en, output_addr, output_data : read port of the output errors (latency 1).
@@ -36,7 +37,7 @@ class BackwardEngine(wiring.Component):
         self._config = config
         layer, count, block = bits_for(config.max_layers), bits_for(config.max_neurons + 1), bits_for(config.neuron_blocks)
         super().__init__({
-            "network": In(NetworkLayout(config)), "start": In(1), "slot": In(SLOT_BITS),
+            "network": In(NetworkLayout(config)), "layer": Out(layer), "start": In(1), "slot": In(SLOT_BITS),
             "list_slot": Out(SLOT_BITS), "list_layer": Out(layer), "list_base": Out(block),
             "list_count": In(count), "list_en": Out(1), "list_index": Out(count),
             "list_entry": In(ActiveLayout(config)),
@@ -61,7 +62,7 @@ class BackwardEngine(wiring.Component):
         wiring.connect(m, feed.o_jobs, lanes.i_jobs)
 
         # The layer in work as l - 1, and how many of its jobs the lanes have not taken yet.
-        layer, slot, left = Signal(bits_for(c.max_layers)), Signal.like(self.slot), Signal.like(self.list_count)
+        layer, slot, left = self.layer, Signal.like(self.slot), Signal.like(self.list_count)
         # Length of the next layer's list, looked up before its turn.
         count = Signal.like(self.list_count)
         m.d.sync += count.eq(self.list_count)

@@ -33,6 +33,7 @@ class ColumnWalker(wiring.Component):
     -------
     network : In. Stable while busy.
     start, first_layer : In. Begin at layer ``first_layer`` (l - 1); beyond the last layer there is nothing to walk.
+    single : In(1). End with the layer that it began with. Stable while busy.
     peek_en, peek : Out. Postsynaptic neuron (block_base P + j) whose ``skip`` is asked for.
     skip : In(1). The answer from the cycle after ``peek_en`` to that of the next one: skip this column;
         ``skip_layer`` : Out, its layer as l - 1.
@@ -48,7 +49,7 @@ class ColumnWalker(wiring.Component):
         word = GradientWordLayout(config)
         super().__init__({
             "network": In(NetworkLayout(config)), "start": In(1), "first_layer": In(bits_for(config.max_layers)),
-            "peek_en": Out(1), "peek": Out(word["neuron"].shape), "skip": In(1),
+            "single": In(1), "peek_en": Out(1), "peek": Out(word["neuron"].shape), "skip": In(1),
             "skip_layer": Out(word["layer"].shape), "valid": Out(1), "word": Out(word),
             "lanes": Out(bits_for(config.lanes + 1)), "busy": Out(1),
         })
@@ -97,3 +98,5 @@ class ColumnWalker(wiring.Component):
         ]
         with m.If(column.valid & (column.left == 1)):
             self._enter(m, column, column.layer + 1)
+            with m.If(self.single):
+                m.d.sync += column.valid.eq(0)

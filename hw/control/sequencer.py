@@ -14,7 +14,8 @@ __all__ = ["Sequencer"]
 
 class Sequencer(wiring.Component):
     """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory: when
-    everything is quiet); everything else waits until all earlier work is done.
+    everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when its transport does,
+    or when a sample waits behind it: then the transport goes on under the sample's forward pass.
 
     Members
     -------
@@ -63,13 +64,14 @@ class Sequencer(wiring.Component):
                         | (self.backward_done & (working_slot == slot))):
                 m.d.sync += self.slots_busy[slot].eq(0)
 
-        calm = (self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.transport_busy & ~self.access_busy)
-        can_overlap = 1 if self._config.gradient_memory else self.quiet
-        m.d.sync += self.quiet.eq(0)
+        calm = self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.access_busy
         sample = self.i_descriptor.valid & (descriptor.kind == Kind.SAMPLE)
+        resting, settled = calm & ~self.forward_busy & ~self.i_descriptor.ready, Signal()  # settled: quiet but for transport
+        can_overlap = 1 if self._config.gradient_memory else settled
+        m.d.sync += [self.quiet.eq(0), settled.eq(0)]
         with m.FSM():
             with m.State("DISPATCH"):
-                m.d.sync += self.quiet.eq(calm & ~self.forward_busy & ~self.i_descriptor.ready)
+                m.d.sync += [settled.eq(resting), self.quiet.eq(resting & ~self.transport_busy)]
                 with m.If(sample):
                     m.d.comb += self.forward_start.eq(
                         ~self.forward_busy & can_overlap & (self.payload_valid | (descriptor.count == 0)))
@@ -99,7 +101,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += transported.eq(self.transport_due)
                 m.next = "TRANSPORT"
             with m.State("TRANSPORT"):
-                with m.If(~self.transport_busy):
+                with m.If(~self.transport_busy | sample):
                     m.d.comb += self.batch_done.eq(1)
                     m.next = "RESULT"
             with m.State("ACCESS"):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig
 from ...spec.errors import ErrorCode
-from ...spec.packets import Kind, Space
+from ...spec.packets import Kind, Space, random_columns
 from ..layouts import DescriptorLayout, NetworkLayout
 from .word_checker import CheckedWordLayout
 
@@ -71,6 +71,8 @@ class PacketChecker(wiring.Component):
         value, packet, size = self.word.data, self.packet, self.network.size
         with_columns = [packet.space == space for space in (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)]
         columns = Mux(Cat(with_columns).any(), size[packet.layer], 1)
+        if self.config.partial_transport:
+            columns = Mux(packet.space == Space.RANDOM, random_columns(self.config), columns)
 
         error = Signal(ErrorCode)
         with m.Switch(packet.kind):

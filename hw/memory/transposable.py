@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..arithmetic.delay import delays
+from ..arithmetic.delay import delay, delays
 from ..arithmetic.rotate import rotate_lanes
 from ..layouts import shape_of
 from .ram import Ram
@@ -19,13 +19,16 @@ class TransposableMemory(wiring.Component):
 
     Read latency 3 cycles (bank, register, rotator: a block memory is too slow for both in one cycle); the data hold until
     the next read arrives. A write takes effect for reads issued 3 cycles later (register, rotator, bank). One read and one
-    write a cycle; reads and writes of one word within 3 cycles of each other are the user's to avoid.
+    write a cycle; reads and writes of one word within 3 cycles of each other are the user's to avoid. While nothing is
+    written, columns can be read through the write port and its rotator: a forward pass and a transport read side by side.
 
     Members
     -------
     r_en, r_tile, r_index, r_column : In. Read row ``r_index`` of the tile, or column ``r_index`` if ``r_column``.
     r_data : Out, P weights. Lane k: element (index, k) of a row, (k, index) of a column.
     w_en, w_tile, w_index, w_data : In. Write column ``w_index`` of the tile.
+    s_en, s_tile, s_index : In. Read a column through the write port, latency 3 as well; not within 3 cycles of a write.
+    s_data : Out, P weights; they hold for a cycle only.
     """
 
     READ_LATENCY = 3
@@ -37,32 +40,39 @@ class TransposableMemory(wiring.Component):
         super().__init__({
             "r_en": In(1), "r_tile": In(tile), "r_index": In(index), "r_column": In(1), "r_data": Out(word).array(lanes),
             "w_en": In(1), "w_tile": In(tile), "w_index": In(index), "w_data": In(word).array(lanes),
+            "s_en": In(1), "s_tile": In(tile), "s_index": In(index), "s_data": Out(word).array(lanes),
         })
 
     def elaborate(self, platform):
         m = Module()
         lanes, low = self._config.lanes, len(self.r_index)
-        banks = [Ram(shape_of(self._config.weight), self._config.weight_tiles * lanes, block=True) for _ in range(lanes)]
+        banks = [Ram(shape_of(self._config.weight), self._config.weight_tiles * lanes, shared=True, block=True)
+                 for _ in range(lanes)]
         for bank, ram in enumerate(banks):
             m.submodules[f"bank_{bank}"] = ram
 
-        # The row within the tile that bank b holds of column c is (b - c) mod P.
+        # Write: register, rotator, bank. Or read by the same way: bank, register, rotator.
         writing, w_tiles, w_indices = (delays(m, now, 2, name) for now, name in (
             (self.w_en, "writing"), (self.w_tile, "w_tile"), (self.w_index, "w_index")))
-        amount, w_data = Signal(low), [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
+        reading, index = delays(m, self.s_en, 2, "reading"), delay(m, self.s_index, 1, "s_index")
+        amount, data = Signal(low), [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
         with m.If(self.w_en):
-            m.d.sync += [amount.eq(-self.w_index), *(late.eq(now) for late, now in zip(w_data, self.w_data))]
-        w_lanes = rotate_lanes(m, w_data, amount, writing[1], "write")
+            m.d.sync += [amount.eq(-self.w_index), *(late.eq(now) for late, now in zip(data, self.w_data))]
+        with m.Elif(reading[1]):
+            m.d.sync += [amount.eq(index), *(late.eq(ram.s_data) for late, ram in zip(data, banks))]
+        rotated = rotate_lanes(m, data, amount, writing[1] | reading[2], "write")
         for bank, ram in enumerate(banks):
+            # The row within the tile that bank b holds of column c is (b - c) mod P.
             r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
             m.d.comb += [
                 r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index)),
-                w_row.eq(bank - w_indices[2]),
+                w_row.eq(bank - Mux(self.s_en, self.s_index, w_indices[2])),
                 ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
-                ram.w_en.eq(writing[2]), ram.w_addr.eq((w_tiles[2] << low) | w_row),
+                ram.w_en.eq(writing[2]), ram.w_addr.eq((Mux(self.s_en, self.s_tile, w_tiles[2]) << low) | w_row),
+                ram.s_en.eq(self.s_en), self.s_data[bank].eq(ram.w_data),
             ]
-            with m.If(writing[1]):
-                m.d.sync += ram.w_data.eq(w_lanes[bank])
+            with m.If(writing[1] | reading[2]):
+                m.d.sync += ram.w_data.eq(rotated[bank])
 
         # Read: bank, register, rotator.
         fetched, arrived = Signal(), Signal()

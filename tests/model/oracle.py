@@ -7,7 +7,10 @@ import math
 
 from coldspike.spec.config import CoreConfig, Optimizer
 from coldspike.spec.network import Readout
-from coldspike.spec.random import xorshift_step
+from coldspike.spec.random import lane_seeds, xorshift_step
+from coldspike.spec.transport import LayerTransport
+
+from .oracle_transport import TransportOracle
 
 
 def sat(x, form):
@@ -19,21 +22,20 @@ def down(x, n):
     return x >> n if n >= 0 else x << -n
 
 
-class Oracle:
+class Oracle(TransportOracle):
     """State and packets of one network; weights as ``w[l][j][i]`` with l from 1."""
 
     def __init__(self, config: CoreConfig, layers, readout, level_clip, slope_clip, rates, decays, interval,
-                 interval_start, random):
+                 interval_start, random, schemes=None):
         self.c, self.n, self.L = config, layers, len(layers) - 1
-        self.readout, self.level_clip, self.slope_clip = readout, level_clip, slope_clip
-        self.rates, self.decays, self.phi, self.position = rates, decays, interval, interval_start
-        self.random = list(random)
+        self.random, self.transport_random = list(random), lane_seeds(1, config.lanes)
+        self.start(readout, level_clip, slope_clip, rates, decays, interval, interval_start, schemes)
         def zeros():
             return {l: [[0] * layers[l - 1] for _ in range(layers[l])] for l in range(1, self.L + 1)}
         self.w, self.b, self.g = zeros(), zeros(), zeros()
-        self.touched = {l: set() for l in range(1, self.L + 1)}
-        names = ["SAMPLES_TRAINED", "SAMPLES_INFERRED", "UPDATES", "TRANSPORTS", "WEIGHTS_TRANSPORTED", "LEVEL_CLIPS",
-                 "SLOPE_CLIPS", "ERROR_SATURATIONS", "GRADIENT_SATURATIONS", "WEIGHT_SATURATIONS", "PACKETS_DROPPED"]
+        names = ["SAMPLES_TRAINED", "SAMPLES_INFERRED", "UPDATES", "TRANSPORTS", "WEIGHTS_READ", "WEIGHTS_TRANSPORTED",
+                 "SIGNS_TRANSPORTED", "TRANSPORT_WORDS", "FEEDBACK_WORDS", "LEVEL_CLIPS", "SLOPE_CLIPS",
+                 "ERROR_SATURATIONS", "GRADIENT_SATURATIONS", "WEIGHT_SATURATIONS", "PACKETS_DROPPED"]
         names += [f"EVENTS_{l}" for l in range(config.max_layers)]
         names += [f"ACTIVE_{l}" for l in range(1, config.max_layers + 1)]
         self.count = dict.fromkeys(names, 0)
@@ -42,6 +44,13 @@ class Oracle:
         self.spikes = {l: [(0, False)] * layers[l] for l in range(self.L + 1)}
         self.err = {l: [0] * layers[l] for l in range(1, self.L)}
         self.eps = [0] * layers[-1]
+
+    def start(self, readout, level_clip, slope_clip, rates, decays, interval, interval_start, schemes=None):
+        """START; ``schemes`` has one scheme for each weight layer, the first's unused."""
+        self.readout, self.level_clip, self.slope_clip = readout, level_clip, slope_clip
+        self.rates, self.decays, self.phi, self.position = rates, decays, interval, interval_start
+        self.schemes = [None, *(schemes or [LayerTransport()] * self.L)]
+        self.touched = {l: set() for l in range(1, self.L + 1)}
 
     def neuron(self, W, A, train):
         """(a, fired, listing) of one neuron; listing is (dI, dW) when active, else None."""
@@ -148,7 +157,7 @@ class Oracle:
                     self.update_column(l, j, [x or 0 for x in change])
             if l == 1 or not gs:
                 return l
-            self.err[l - 1] = [sum(self.b[l][j][i] * g for j, g in gs.items()) for i in range(self.n[l - 1])]
+            self.err[l - 1] = [sum(self.decode(l, self.b[l][j][i]) * g for j, g in gs.items()) for i in range(self.n[l - 1])]
             assert all(c.error_sum.min <= x <= c.error_sum.max for x in self.err[l - 1])
 
     def update_column(self, l, j, gradient):
@@ -173,7 +182,7 @@ class Oracle:
         return left
 
     def update(self):
-        """Returns whether transport was due."""
+        """Returns whether anything was transported."""
         if self.c.gradient_memory:
             for l in range(1, self.L + 1):
                 for j in range(self.n[l]):
@@ -182,12 +191,4 @@ class Oracle:
                     self.g[l][j] = self.update_column(l, j, self.g[l][j])
         self.touched = {l: set() for l in self.touched}
         self.count["UPDATES"] += 1
-        self.position += 1
-        if self.phi == 0 or self.position != self.phi:
-            return False
-        self.position = 0
-        self.count["TRANSPORTS"] += 1
-        for l in range(2, self.L + 1):
-            self.b[l] = [list(column) for column in self.w[l]]
-            self.count["WEIGHTS_TRANSPORTED"] += self.n[l] * self.n[l - 1]
-        return True
+        return self.after_update()

@@ -10,7 +10,9 @@ from coldspike.model.packets import SampleStream, judge
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import FIRED_BIT, Kind, Space, header
+from coldspike.spec.random import lane_seeds
 from coldspike.spec.registers import Control, Interrupt, core_digest, register_map
+from coldspike.spec.transport import LayerTransport, Precision, Signs, Values
 
 LAYERS = (9, 6, 4)
 CONFIG = CoreConfig.for_network(LAYERS, lanes=4)
@@ -48,9 +50,16 @@ def write(space, layer, column, elements):
 
 def configured(config=CONFIG, layers=LAYERS, **registers):
     device = GoldenDevice(config)
+    address = {r.name: r.address for r in register_map(config)}
     values = {"LAYERS": len(layers) - 1} | {f"SIZE_{l}": n for l, n in enumerate(layers)} | registers
     for name, value in values.items():
-        device.write_register(ADDRESS[name], value)
+        device.write_register(address[name], value)
+    return device
+
+
+def started(config, layers, **registers):
+    device = configured(config, layers, **registers)
+    device.write_register(ADDRESS["CONTROL"], START)
     return device
 
 
@@ -246,6 +255,82 @@ def test_no_gradient_space_without_gradient_memory():
     device = configured(config, (2, 2))
     device.write_register(ADDRESS["CONTROL"], START)
     assert send(device, read(Space.GRADIENT, 1)) == [[Kind.ERROR | ErrorCode.ADDRESS << 8, 0]]
+
+
+CHOOSING = CoreConfig.for_network((3, 7, 6, 4, 2), lanes=4, feedback_precision="8-bit", partial_transport=True)
+
+
+def test_transport_registers_reach_the_network():
+    device = started(CHOOSING, (3, 7, 6, 4, 2), TRANSPORT_2=2 << 3 | 1, SELECT_2=0xFFFFFFFF, TRANSPORT_3=0b11100110)
+    device.write_register(ADDRESS["TRANSPORT_2"], 0)
+    assert sticky(device) is ErrorCode.BUSY
+    assert device.network.transport.schemes[1:] == [
+        LayerTransport(values=Values.TOP_K, signs=Signs.EVERY_UPDATE, select=0xFFFFFFFF),
+        LayerTransport(values=Values.CHANGE, every_update=True, signs=Signs.AT_INTERVAL),
+        LayerTransport(values=Values.ALL)]  # as after reset
+    assert register(device, "TRANSPORT_2") == 2 << 3 | 1
+    device = started(CoreConfig.for_network(LAYERS, lanes=4, feedback_precision="sign", weight_bits=10, weight_fraction=7),
+                     LAYERS, TRANSPORT_2=0b110110, SCALE_2=0x7FF)
+    assert device.network.transport.schemes[1] == LayerTransport(every_update=True, signs=Signs.AT_INTERVAL, values=Values.NONE,
+                                                                 scale=0x1FF)
+    assert "SELECT_2" not in {r.name for r in register_map(device.config)}
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_transport_equals_the_network(precision):
+    partial = precision is not Precision.SIGN
+    config = CoreConfig.for_network(LAYERS, lanes=4, feedback_precision=precision, partial_transport=partial)
+    scheme = (LayerTransport(values=Values.RANDOM, signs=Signs.AT_INTERVAL, every_update=True, select=1 << 22) if partial
+              else LayerTransport(signs=Signs.AT_INTERVAL, scale=99))
+    number = {"SELECT_2": 1 << 22} if partial else {"SCALE_2": 99}
+    device = started(config, LAYERS, INTERVAL=2, INTERVAL_START=1, TRANSPORT_2=scheme.register, **number)
+    twin = ExactNetwork(config, LAYERS, interval=2, interval_start=1, schemes=[LayerTransport(), scheme])
+    column = np.arange(-1200, 1200, 400)
+    for j in range(4):
+        send(device, write(Space.WEIGHT, 2, j, column + j))
+        twin.weights[1][j] = torch.from_numpy(column + j)
+    for update in range(3):
+        due = twin.update().due
+        assert due == (partial or update != 1)
+        assert send(device, [Kind.UPDATE, 0])[0][2] == due
+        for name, count in twin.counters.items():
+            assert register(device, name) == count, name
+        for j in range(4):
+            words = [x & 0xFFFFFFFF for x in twin.feedback[1][j].tolist()]
+            assert send(device, read(Space.FEEDBACK, 2, j))[0][2:] == words
+    assert device.network.transport_random.tolist() == twin.transport_random.tolist()
+
+
+@pytest.mark.parametrize("code", [5, 6, 7])
+def test_codes_without_a_meaning_copy_nothing(code):
+    device = started(CHOOSING, (3, 7, 6, 4, 2), INTERVAL=1, TRANSPORT_2=code << 3 | 3, SELECT_2=0xFFFFFFFF)
+    send(device, write(Space.WEIGHT, 2, 0, [-700] * 7), write(Space.FEEDBACK, 2, 0, [3] * 7), [Kind.UPDATE, 0])
+    assert send(device, read(Space.FEEDBACK, 2, 0))[0][2:] == [3] * 7
+
+
+def test_transport_generators_are_a_column_of_partial_transport():
+    bad = [Kind.ERROR | ErrorCode.ADDRESS << 8, 0]
+    for column in (1, 2):
+        assert send(started(CONFIG, LAYERS), read(Space.RANDOM, 0, column)) == [bad]
+        assert send(started(CONFIG, LAYERS), write(Space.RANDOM, 0, column, [1] * 4)) == [bad]
+    device = started(CHOOSING, (3, 7, 6, 4, 2))
+    assert send(device, read(Space.RANDOM, 0, 2))[0][0] == send(device, write(Space.RANDOM, 0, 2, [1] * 4))[0][0] == bad[0]
+    assert send(device, read(Space.RANDOM, 0, 1))[0][2:] == lane_seeds(1, 4)
+    send(device, write(Space.RANDOM, 0, 1, [1, 2, 3, 0xFFFFFFFF]))
+    for name, value in (("CONTROL", STOP), ("SIZE_1", 2), ("CONTROL", START)):  # another network, the same generators
+        device.write_register(ADDRESS[name], value)
+    assert [a[2:] for a in send(device, read(Space.RANDOM, 0, 0), read(Space.RANDOM, 0, 1))] == [
+        lane_seeds(0, 4), [1, 2, 3, 0xFFFFFFFF]]
+
+
+@pytest.mark.parametrize("precision, written, stored", [
+    ("full", [0x17FFF, 0x28000], [32767, -32768]), ("8-bit", [0x17F, 0x280], [127, -128]), ("4-bit", [0x17, 0xFFFFFFF8], [7, -8]),
+    ("sign", [2, 0xFFFFFFFF], [0, 1])])
+def test_written_feedback_is_cut_to_what_is_stored(precision, written, stored):
+    device = started(CoreConfig.for_network((2, 2, 2), lanes=2, feedback_precision=precision), (2, 2, 2))
+    answers = send(device, write(Space.FEEDBACK, 2, 1, written), read(Space.FEEDBACK, 2, 1))
+    assert device.network.feedback[1].tolist() == [[0, 0], stored]
+    assert answers[1][2:] == [x & 0xFFFFFFFF for x in stored]
 
 
 def test_timing_hook_fills_the_cycle_counters():
