@@ -131,5 +131,5 @@ def batches(data: DataSet, options: TrainOptions) -> Iterator[tuple[np.ndarray, 
 
 def train(accelerator: Accelerator, times: np.ndarray, labels: np.ndarray) -> None:
     """What the trainer does with a batch."""
-    results = accelerator.train_batch(times, labels)
+    results = accelerator.train(times, labels)
     measures.cross_entropy(results.logits, results.labels)

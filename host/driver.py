@@ -124,25 +124,30 @@ class Accelerator:
         first, self._packets = self._packets, self._packets + len(kinds)
         return words, packets.check_results(words, last, kinds, first)
 
-    def train_batch(self, times: np.ndarray, labels: np.ndarray, fired: np.ndarray | None = None) -> SampleResults:
-        """Trains on one batch and updates the weights, in one exchange.
+    def train(self, times: np.ndarray, labels: np.ndarray, fired: np.ndarray | None = None,
+              batch_size: int | None = None) -> SampleResults:
+        """Trains on one batch after another and updates the weights after each, all in one exchange: the transport after an update
+        goes on under the next batch's forward pass.
 
         Parameters
         ----------
         times : (samples, inputs) ticks before the window's end, 0 to T.
         labels : (samples,) output neurons.
         fired : (samples, inputs) which inputs fire; ``times > 0`` unless given.
+        batch_size : samples of a batch, the last may have fewer; all samples are one batch unless given.
         """
         self._check_samples(times, labels)
-        samples = packets.encode_samples(times, labels, train=True, fired=fired)
-        stream = packets.concatenate(samples, packets.encode_update())
-        kinds = np.full(len(labels) + 1, Kind.SAMPLE)
-        kinds[-1] = Kind.UPDATE
-        words, starts = self.exchange(stream, kinds)
-        return packets.decode_samples(words, starts[:-1], self.settings.layers[-1])
+        parts, kinds = [], []
+        for begin in range(0, len(labels), batch_size or max(1, len(labels))):
+            part = slice(begin, begin + (batch_size or len(labels)))
+            parts.append(packets.encode_samples(times[part], labels[part], train=True, fired=None if fired is None else fired[part]))
+            parts.append(packets.encode_update())
+            kinds += [Kind.SAMPLE] * len(labels[part]) + [Kind.UPDATE]
+        words, starts = self.exchange(packets.concatenate(*parts), np.array(kinds))
+        return packets.decode_samples(words, starts[np.array(kinds) == Kind.SAMPLE], self.settings.layers[-1])
 
     def infer(self, times: np.ndarray, labels: np.ndarray, fired: np.ndarray | None = None) -> Iterator[SampleResults]:
-        """Results of samples without learning, in chunks; parameters as for ``train_batch``."""
+        """Results of samples without learning, in chunks; parameters as for ``train``."""
         self._check_samples(times, labels)
         for begin in range(0, len(labels), CHUNK_SAMPLES):
             part = slice(begin, begin + CHUNK_SAMPLES)

@@ -18,6 +18,7 @@ KIND_NAMES = {
     Space.ERROR_SUM: "error sums", Space.OUTPUT_ERROR: "output errors",
 }
 COUNTS, CYCLES, REGISTERS, RESULTS = "event counters", "cycle counters", "registers", "result words"
+OVERLAPPED = ("TOTAL_CYCLES", "EXPOSED_CYCLES")  # depend on how fast the host sends and takes words
 TIMELESS = ("STATUS", "INTERRUPT_STATUS")  # show the moment of the read, not only what was computed
 
 
@@ -68,7 +69,7 @@ def formats(config: CoreConfig) -> dict[Space, int]:
 def read_states(accelerator: Accelerator, *, total_cycles: bool) -> list[State]:
     """All memories, counters and registers.
 
-    ``total_cycles`` includes TOTAL_CYCLES, which depends on how fast the host sends and takes words.
+    ``total_cycles`` includes the counters in OVERLAPPED.
     """
     settings, bits = accelerator.settings, formats(accelerator.config)
     depth = settings.depth
@@ -94,13 +95,13 @@ def read_counters(accelerator: Accelerator, total_cycles: bool) -> list[State]:
     """Event counters, cycle counters and the registers that tell the host something."""
     counters = accelerator.counters()
     if not total_cycles:
-        counters.pop("TOTAL_CYCLES")
+        counters = {name: value for name, value in counters.items() if name not in OVERLAPPED}
     groups = {COUNTS: {}, CYCLES: {}}
     for name, value in counters.items():
         groups[CYCLES if name.endswith("_CYCLES") else COUNTS][name] = value
     names = {r.name for r in register_map(accelerator.config) if r.access is not Access.COMMAND}
     names -= {name for counter in counters for name in (counter, f"{counter}_HI")}
-    names -= {"TOTAL_CYCLES", "TOTAL_CYCLES_HI", *TIMELESS}
+    names -= {*OVERLAPPED, *(f"{name}_HI" for name in OVERLAPPED), *TIMELESS}
     groups[REGISTERS] = {name: accelerator.read(name) for name in sorted(names)}
     groups[REGISTERS]["STATUS.ERROR"] = accelerator.status("ERROR")
     return [State(kind=kind, place="", values=np.array(list(values.values()), np.int64), axes=tuple(values))

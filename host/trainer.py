@@ -20,10 +20,12 @@ from .signals import StopRequest
 
 __all__ = ["Progress", "Trainer"]
 
+EXCHANGE_SAMPLES = 256  # batches of one exchange: a transport overlaps with the batch behind it, and Ctrl-C stays prompt
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a caller sees after each batch.
+    """What a caller sees after each exchange.
 
     Members
     -------
@@ -53,9 +55,9 @@ class Trainer:
     options : what to train.
     folder : takes checkpoint, metrics.csv, config.toml and summary.json.
     checkpoint : where to continue; None starts afresh.
-    watch : called with a ``Progress`` after each batch; may raise KeyboardInterrupt to stop the run.
+    watch : called with a ``Progress`` after each exchange of some batches; may raise KeyboardInterrupt to stop the run.
     finished : called with the row of metrics.csv after each epoch.
-    request : a request to stop from elsewhere, looked at after each batch.
+    request : a request to stop from elsewhere, looked at after each exchange.
     """
 
     def __init__(self, accelerator: Accelerator, data: DataSet, options: TrainOptions, folder: Path, *,
@@ -97,19 +99,24 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         state, train = self.state, self.data.train
-        for chosen in shuffled(len(train), self.options.batch_size, self.options.seed, state.epoch)[state.batch:]:
-            self._train_batch(train.times[chosen], train.labels[chosen])
+        batches = shuffled(len(train), self.options.batch_size, self.options.seed, state.epoch)
+        together = max(1, EXCHANGE_SAMPLES // self.options.batch_size)
+        while state.batch < len(batches):
+            self._train_batches([train.times[chosen] for chosen in batches[state.batch:state.batch + together]],
+                                [train.labels[chosen] for chosen in batches[state.batch:state.batch + together]])
             self._notify()
             if self.request.signal is not None:
                 self._interrupt()
             if time.monotonic() - self._saved >= self.options.checkpoint_seconds:
                 self.save()
 
-    def _train_batch(self, times: np.ndarray, labels: np.ndarray) -> None:
-        state, begin, cycles = self.state, time.monotonic(), self._clock()
-        results = self.accelerator.train_batch(times, labels)
+    def _train_batches(self, times: list[np.ndarray], labels: list[np.ndarray]) -> None:
+        """Batches of one exchange, and what is known of them."""
+        state, begin, cycles, batches = self.state, time.monotonic(), self._clock(), len(labels)
+        times, labels = np.concatenate(times), np.concatenate(labels)
+        results = self.accelerator.train(times, labels, batch_size=self.options.batch_size)
         seconds, cycles = time.monotonic() - begin, self._clock() - cycles
-        state.batch += 1
+        state.batch += batches
         state.samples += len(labels)
         state.loss_sum += measures.cross_entropy(results.logits, labels)
         state.correct += int((results.predictions == labels).sum())

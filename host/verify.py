@@ -70,30 +70,36 @@ class Verification:
         """Runs and compares ``batches`` batches; halfway, both sides stop and start again.
 
         The first and every other batch is compared before its update, too: plain gradients are zero after it. The
-        others go to the accelerator in one exchange, as in training. ``watch`` is called with the batches done.
+        others go to the accelerator in one exchange with a second update behind half as many samples, as in training.
+        ``watch`` is called with the batches done.
         """
         config, fault = self.sides[0].config, int(self._faults.integers(batches))
         for number in range(batches):
             restarted = number == batches // 2 and number > 0
             if restarted:
                 self._restart()
-            batch = random_batch(self._random, config, self.settings.layers, number, batch_size)
-            parts = ["samples", "update"] if number % 2 == 0 else ["batch"]
-            for part in parts:
-                golden, simulated = (self._states(side, batch, part) for side in self.sides)
-                if self.corrupt and number == fault and part == parts[-1]:
+            sizes = (batch_size,) if number % 2 == 0 else (batch_size, max(1, batch_size // 2))
+            streams = [self._packets(random_batch(self._random, config, self.settings.layers, number, size)) for size in sizes]
+            samples, update = streams[0]
+            parts = {"samples": [samples], "update": [update]} if number % 2 == 0 else {"batches": [p for s in streams for p in s]}
+            for part, sent in parts.items():
+                golden, simulated = (self._states(side, sent) for side in self.sides)
+                if self.corrupt and number == fault and part != "samples":
                     self._flip(simulated)
                 when = f"batch {number + 1}" + ", after stop and start" * restarted
                 self._compare(golden, simulated, when + ", before its update" * (part == "samples"))
             watch(number + 1)
 
-    def _states(self, side: Accelerator, batch: Batch, part: str) -> list[State]:
-        """Sends the ``samples`` of a batch, its ``update``, or the whole ``batch``; returns everything to compare."""
+    @staticmethod
+    def _packets(batch: Batch) -> list[tuple[packets.Stream, list[Kind]]]:
+        """The samples of a batch, and its update, each with the kinds of its packets."""
         samples = packets.encode_samples(batch.times, batch.labels, train=batch.train, fired=batch.fired)
-        update = packets.encode_update()
-        stream = {"samples": samples, "update": update, "batch": packets.concatenate(samples, update)}[part]
-        kinds = [Kind.SAMPLE] * (len(batch.labels) * (part != "update")) + [Kind.UPDATE] * (part != "samples")
-        words, starts = side.exchange(stream, np.array(kinds))
+        return [(samples, [Kind.SAMPLE] * len(batch.labels)), (packets.encode_update(), [Kind.UPDATE])]
+
+    def _states(self, side: Accelerator, sent: list[tuple[packets.Stream, list[Kind]]]) -> list[State]:
+        """Sends packets in one exchange; returns everything to compare."""
+        words, starts = side.exchange(packets.concatenate(*(stream for stream, _ in sent)),
+                                      np.array([kind for _, kinds in sent for kind in kinds]))
         return [words_state(words, starts), *read_states(side, total_cycles=self.total_cycles)]
 
     def _restart(self) -> None:

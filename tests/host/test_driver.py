@@ -100,7 +100,7 @@ def test_elements_that_no_memory_holds_are_refused(golden, space, value, message
     (np.zeros((2, 5), int), [0, 3], r"^label 3 of sample 1: 0 to 2 is allowed$")])
 def test_bad_samples_are_refused_before_anything_is_sent(golden, times, labels, message):
     sent = golden.read("SEQUENCE")
-    for use in (golden.train_batch, lambda *given: list(golden.infer(*given))):
+    for use in (golden.train, lambda *given: list(golden.infer(*given))):
         with pytest.raises(DriverError, match=message):
             use(times, np.array(labels))
     assert golden.read("SEQUENCE") == sent
@@ -117,7 +117,7 @@ def test_training_counts_and_moves_weights_and_inference_does_not(golden):
     assert sum(len(chunk.labels) for chunk in chunks) == 700 and len(chunks) > 1
     assert np.array_equal(np.concatenate([chunk.labels for chunk in chunks]), labels)
     assert np.array_equal(golden.read_matrix(Space.WEIGHT, 2), before)
-    results = golden.train_batch(times[:8], labels[:8])
+    results = golden.train(times[:8], labels[:8])
     assert np.array_equal(results.predictions, results.logits.argmax(axis=1))
     assert not np.array_equal(golden.read_matrix(Space.WEIGHT, 2), before)
     counters = golden.counters()
