@@ -134,7 +134,9 @@ def flag(name: str) -> str:
 
 def comma_numbers(name: str, value, source: str = "command line") -> tuple[float, ...]:
     """Numbers of a text such as 0.1,0.2, of a list or one number; none of None. Raises OptionError that names the option."""
-    parts = [] if value is None else value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
     try:
         return tuple(float(part) for part in parts)
     except (TypeError, ValueError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .files import replacing
 
-__all__ = ["plot_run"]
+__all__ = ["plot_run", "save"]
 
 
 def plot_run(folder: Path, rows: list[dict], title: str) -> list[Path]:
@@ -13,7 +13,6 @@ def plot_run(folder: Path, rows: list[dict], title: str) -> list[Path]:
     ``rows`` are those of metrics.csv. Returns the paths written: none where matplotlib is not installed.
     """
     try:
-        import matplotlib
         from matplotlib.figure import Figure  # without pyplot: no display, no global state
     except ImportError:
         return []
@@ -31,9 +30,16 @@ def plot_run(folder: Path, rows: list[dict], title: str) -> list[Path]:
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(title, fontsize=10)
+    return save(figure, folder, "curve")
+
+
+def save(figure, folder: Path, name: str) -> list[Path]:
+    """Writes a matplotlib figure as NAME.png and NAME.svg; the same figure gives the same files."""
+    import matplotlib
+
     written = []
-    for name, metadata in (("curve.png", {}), ("curve.svg", {"Date": None})):  # the same run draws the same file
-        with matplotlib.rc_context({"svg.hashsalt": "coldspike"}), replacing(folder / name) as temporary:
+    for path, metadata in ((folder / f"{name}.png", {}), (folder / f"{name}.svg", {"Date": None})):
+        with matplotlib.rc_context({"svg.hashsalt": "coldspike"}), replacing(path) as temporary:
             figure.savefig(temporary, dpi=120, metadata=metadata)
-        written.append(folder / name)
+        written.append(path)
     return written

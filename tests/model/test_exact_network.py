@@ -187,9 +187,9 @@ def test_choice_compares_strictly(state, over):
 
 def test_layers_with_schemes_of_their_own():
     layers = (3, 9, 13, 6, 11, 1, 5, 2)
-    schemes = [LayerTransport(values=v, every_update=bool(e), signs=Signs(s), select=k, scale=99 + s + e) for v, e, s, k in [
-        (Values.NONE, 0, 0, 0), (Values.CHANGE, 1, 0, 500), (Values.RANDOM, 0, 1, 1 << 22), (Values.TOP_K, 0, 2, 20),
-        (Values.CHANGE, 0, 1, 90), (Values.NONE, 0, 2, 0), (Values.ALL, 1, 0, 0)]]
+    schemes = [LayerTransport(values=v, every_update=bool(e), signs=Signs(s), select=k, scale=n) for v, e, s, k, n in [
+        (Values.NONE, 0, 0, 0, 1), (Values.CHANGE, 1, 0, 500, 70), (Values.RANDOM, 0, 1, 1 << 22, 900),
+        (Values.TOP_K, 0, 2, 20, 50), (Values.CHANGE, 0, 1, 90, 333), (Values.NONE, 0, 2, 0, 40), (Values.ALL, 1, 0, 0, 600)]]
     for precision in Precision:
         pair = Pair(build(layers, precision), layers, 10, interval=2, schemes=allowed(precision, schemes))
         pair.run(batches=5, shake=True)

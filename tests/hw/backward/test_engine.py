@@ -1,4 +1,4 @@
-"""BackwardEngine against docs/numerics.md: contributions, error sums, counts, early stop, cycles of a sample."""
+"""BackwardEngine against docs/numerics.md: contributions, error sums, counts, early stop, cycles of a sample, layer in work."""
 
 import random
 from contextlib import suppress
@@ -136,9 +136,14 @@ def test_samples(layers, lanes):
         read_port(dut.output_en, dut.output_addr, dut.output_data, error_of),
         read_port(dut.tape_en, [dut.tape_first, dut.tape_block], dut.tape_data, spikes_of),
         read_port(dut.feedback_en, dut.feedback_addr, dut.feedback_data, lambda address: feedback[address]),
-        watch(trace, busy=dut.busy, active=dut.active, saturated=dut.saturated, en=dut.word_en, word=dut.word,
+        watch(trace, busy=dut.busy, active=dut.active, saturated=dut.saturated, en=dut.word_en, word=dut.word, layer=dut.layer,
+              feedback_en=dut.feedback_en, feedback_addr=dut.feedback_addr,
               **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
     names = ("address", "tile", "column", "layer", "neuron")
     seen = [(*(int(getattr(t["word"], name)) for name in names), [late[f"lane_{k}"] for k in range(lanes)])
             for t, late in zip(trace, trace[BackwardLanes.CONTRIBUTION_LATENCY:]) if t["en"]]
     assert seen == expected
+    layer_of = {p.feedback_base + n: p.index - 1 for p in places[1:] for n in range(p.words)}
+    reads = [n for n, t in enumerate(trace) if t["feedback_en"]]
+    assert {layer_of[trace[n]["feedback_addr"]] for n in reads} == set(layer_of.values())
+    assert all(trace[n - early]["layer"] == layer_of[trace[n]["feedback_addr"]] for n in reads for early in range(3))

@@ -1,4 +1,4 @@
-"""ColumnWalker against spec.network.layout: words, lanes, skipped columns, a word a cycle."""
+"""ColumnWalker against spec.network.layout: words, lanes, skipped columns, a word a cycle, one layer alone."""
 
 import random
 
@@ -9,16 +9,17 @@ from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import layout
 from coldspike.spec.pipeline import WALK_START
 
+from ..cycles import set_all
 from ..networks import network_of
 from ..support import simulate, watch
 
 WORD = ("address", "tile", "column", "layer", "neuron")
 
 
-def walk(config, layers, first_layer, skipped):
+def walk(config, layers, first_layer, skipped, single):
     """Expected cycles: a word (with its lanes), or None for a skipped column."""
     lanes, out = config.lanes, []
-    for p in layout(layers, lanes)[first_layer:]:
+    for p in layout(layers, lanes)[first_layer:][:1 if single else None]:
         for j in range(p.n_out):
             neuron = p.block_base * lanes + j
             if neuron in skipped:
@@ -32,7 +33,7 @@ def walk(config, layers, first_layer, skipped):
 
 
 def run(config, layers, walks):
-    """Checks each walk (first layer, set of skipped neurons) in turn."""
+    """Checks each walk (first layer, set of skipped neurons, whether of this layer alone) in turn."""
     dut = ColumnWalker(config)
     skipped, trace = set(), []
 
@@ -44,19 +45,17 @@ def run(config, layers, walks):
 
     async def bench(ctx):
         ctx.set(dut.network, network_of(config, layers))
-        for first_layer, skip in walks:
+        for first_layer, skip, single in walks:
             skipped.clear()
             skipped.update(skip)
-            ctx.set(dut.first_layer, first_layer)
-            ctx.set(dut.start, 1)
+            set_all(ctx, dut, {"first_layer": first_layer, "single": single, "start": 1})
             await ctx.tick()
-            ctx.set(dut.start, 0)
-            ctx.set(dut.first_layer, 0)
+            set_all(ctx, dut, {"first_layer": 0, "start": 0})
             begin = len(trace)
             while ctx.get(dut.busy):
                 await ctx.tick()
             await ctx.tick()
-            expected = walk(config, layers, first_layer, skip)
+            expected = walk(config, layers, first_layer, skip, single)
             seen = trace[begin:]
             ahead = WALK_START if expected else 0
             assert [t["busy"] for t in seen] == [1] * (ahead + len(expected)) + [0]
@@ -76,12 +75,13 @@ def test_whole_networks(layers, lanes):
     some = [{n for n in neurons if rng.random() < 0.5} for _ in range(3)]
     edges = {p.block_base * lanes for p in layout(layers, lanes)}
     lasts = {p.block_base * lanes + p.n_out - 1 for p in layout(layers, lanes)}
-    run(config, layers, [(0, set()), (0, neurons), *((0, s) for s in some), (0, edges), (0, lasts), (0, neurons - lasts),
-                         (len(layers) - 2, set())])
+    skips = [set(), neurons, *some, edges, lasts, neurons - lasts]
+    run(config, layers, [*((0, skip, 0) for skip in skips), (len(layers) - 2, set(), 0),
+                         *((first, skip, 1) for skip in skips for first in range(len(layers) - 1)), (0, set(), 0)])
 
 
 def test_beyond_the_last_layer_there_is_nothing():
     config = CoreConfig.for_network((4, 3, 2), lanes=2)
-    run(config, (4, 3), [(1, set()), (0, set()), (1, set())])
+    run(config, (4, 3), [(first, set(), single) for single in (0, 1) for first in (1, 0, 1)])
     one_layer = CoreConfig.for_network((4, 3), lanes=2)
-    run(one_layer, (4, 3), [(1, set()), (0, {1})])
+    run(one_layer, (4, 3), [(1, set(), 0), (0, {1}, 0), (1, set(), 1), (0, {1}, 1)])

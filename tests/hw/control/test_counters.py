@@ -46,8 +46,8 @@ def test_every_counter_counts_alone_and_together():
 def test_lane_counts_are_wide_and_carry_into_the_upper_half():
     dut = Counters(CONFIG)
     assert {n for n, field in IncrementLayout(CONFIG) if field.width == COUNT_BITS} == {
-        "weights_transported", "level_clips", "slope_clips", "error_saturations", "gradient_saturations",
-        "weight_saturations"}
+        "weights_read", "weights_transported", "signs_transported", "level_clips", "slope_clips", "error_saturations",
+        "gradient_saturations", "weight_saturations"}
 
     async def bench(ctx):
         n = dut.names.index("weights_transported")

@@ -1,4 +1,4 @@
-"""Sequencer among units of random speed: order, overlap, quiet, slots, results."""
+"""Sequencer among units of random speed: order, overlap, quiet, slots, results; an UPDATE that a sample waits for is left early."""
 
 import random
 
@@ -24,15 +24,16 @@ class Units:
         self.left = dict.fromkeys(("forward", "readout", "backward", "update", "transport", "access"), 0)
         self.sample = self.reading = self.walking = None  # descriptors in the forward engine, readout, backward engine
         self.handed = True
-        self.slots, self.log, self.due, self.overlapped = set(), [], 0, 0
+        self.slots, self.log, self.due, self.updated = set(), [], 0, False
+        self.overlapped = self.under = self.early = 0  # passes begun under a backward pass, under a transport; UPDATEs left early
 
-    def quiet(self):
-        return not any(self.left.values())
+    def quiet(self, but=None):
+        return not any(left for unit, left in self.left.items() if unit != but)
 
     def inputs(self):
         left = self.left
         done = left["forward"] == 1 and not left["readout"]
-        self.hand = not self.handed and left["readout"] < 4 and not left["backward"]
+        self.hand = not self.handed and left["readout"] < 4 and not left["backward"] and not left["transport"]
         return {
             "forward_busy": left["forward"] > 0, "forward_done": done, "readout_ready": not left["readout"],
             "backward_start": self.hand,
@@ -85,8 +86,8 @@ class Units:
                 self.handed, self.walking, left["backward"] = True, self.reading, rng.randint(1, 20)
             if seen["forward_start"]:
                 assert not now["forward_busy"] and (now["payload_valid"] or int(descriptor.count) == 0)
-                assert self.overlap or self.quiet()
-                self.overlapped += now["backward_busy"]
+                assert self.overlap or self.quiet(but="transport")
+                self.overlapped, self.under = self.overlapped + now["backward_busy"], self.under + now["transport_busy"]
                 self.sample = {name: int(getattr(descriptor, name)) for name in ("slot", "train", "sequence")}
                 left["forward"], last = rng.randint(2, 15), self.sample["slot"]
                 trained = last if self.sample["train"] else trained
@@ -96,11 +97,15 @@ class Units:
                 left["update"], self.due = rng.choice((0, 1, 9)), rng.randrange(2)
             if seen["update_done"]:
                 assert seen["updating"] and not now["update_busy"]
-                left["transport"] = rng.randint(1, 9) * self.due
+                left["transport"], self.updated = rng.choice((1, 9, 30)) * self.due, True
                 self.log += ["due"] * self.due
-            if seen["batch_done"]:
-                assert not now["transport_busy"]
-                self.log.append("batch")
+            elif self.updated:
+                waits = valid and kind == Kind.SAMPLE
+                assert seen["batch_done"] == (waits or not now["transport_busy"]) and not seen["updating"]
+                self.updated, self.early = not seen["batch_done"], self.early + (seen["batch_done"] and now["transport_busy"])
+                self.log += ["batch"] * seen["batch_done"]
+            else:
+                assert not seen["batch_done"]
             left["access"] = rng.randint(1, 6) if seen["access_start"] else left["access"]
 
 
@@ -109,7 +114,7 @@ def test_random_packets(gradient_memory):
     rng = random.Random(gradient_memory)
     dut = Sequencer(CoreConfig.for_network((5, 3, 2), lanes=2, gradient_memory=gradient_memory))
     units, collected, packets = Units(dut, rng, gradient_memory), [], []
-    for n in range(70):
+    for n in range(100):
         kind = rng.choice((Kind.SAMPLE,) * 6 + (Kind.UPDATE, Kind.UPDATE, Kind.READ, Kind.WRITE, BAD))
         packets.append({"kind": kind, "status": ErrorCode.LABEL if kind is BAD else 0, "train": rng.randrange(2),
                         "count": rng.choice((0, 1, 9)), "slot": 0, "sequence": 500 + n})
@@ -149,4 +154,4 @@ def test_random_packets(gradient_memory):
             results += [(int(BAD) | packet["status"] << 8, 0), (packet["sequence"], 1)]
     assert next(log, None) is None
     assert [(int(word.data), int(word.last)) for word in collected] == results
-    assert (units.overlapped > 0) == gradient_memory
+    assert (units.overlapped > 0) == gradient_memory and units.early and units.under

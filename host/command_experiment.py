@@ -1,0 +1,55 @@
+"""``coldspike experiment``: many runs, one table and a figure; what is done is not done again."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .experiments.figures import draw
+from .experiments.plan import EXPERIMENTS
+from .experiments.runs import Results, carry_out
+from .experiments.tables import markdown, rich_table, rows
+from .files import write_whole
+from .problems import OptionError
+
+__all__ = ["experiment"]
+
+RESULTS, WORK = Path("docs") / "experiments", Path("runs") / "experiments"
+TEXTS = "; ".join(f"{name}: {each.text}" for name, each in EXPERIMENTS.items())
+
+
+def experiment(
+    name: Annotated[str, typer.Argument(help=TEXTS)],
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each scheme, with seeds 1, 2, ...")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes over the training samples; 5 unless given")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="training samples; all unless given")] = None,
+    test_samples: Annotated[int | None, typer.Option(min=1, help="test samples; all unless given")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the results, tables and figures")] = RESULTS,
+    show: Annotated[bool, typer.Option("--show", help="run nothing: table and figure of the results that are there")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON")] = False,
+) -> int:
+    """Carry out an experiment of training runs on the golden device, which is bit-equal to the RTL.
+
+    Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it stopped.
+    Experiment rtl repeats runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
+    """
+    if name not in EXPERIMENTS:
+        raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")
+    studies, results, screen = EXPERIMENTS[name].studies, Results(out / "results"), Console(stderr=True)
+    changed = {k: v for k, v in (("epochs", epochs), ("samples", samples), ("test_samples", test_samples)) if v is not None}
+    if not show:
+        for device in ("golden", "simulated") if name == "rtl" else ("golden",):
+            carry_out(results, studies, 1 if name == "rtl" else seeds, WORK, screen, **changed | {"device": device})
+    found = rows(studies, results, seeds, **changed)
+    if not found:
+        raise OptionError(f"{out}: holds no result of {name}; leave out --show")
+    write_whole(out / f"{name}.md", markdown(found))
+    draw(name, found, out)
+    plain = [row.plain() for row in found]
+    if as_json:
+        print(json.dumps(plain, indent=2))
+    else:
+        Console().print(rich_table(EXPERIMENTS[name].text, found))
+    return 1 if any(not equal for row in plain for equal in row["same_on"].values()) else 0

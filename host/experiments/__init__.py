@@ -1,0 +1,1 @@
+"""Experiments: many training runs, one table and figures; restartable."""

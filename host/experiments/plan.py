@@ -1,0 +1,108 @@
+"""Which runs an experiment needs. Source of table1, figure2, figure3 and signs: Frozen Backpropagation, section 4, appendix B.2."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+
+from ..options import TrainOptions, resolve
+
+__all__ = ["EXPERIMENTS", "Experiment", "Study", "key"]
+
+NETWORKS = {"two hidden layers": (784, 200, 200, 10), "four hidden layers": (784, 200, 200, 200, 200, 10)}
+BASE = {"data": "fashion-mnist", "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.8, "epochs": 5, "lanes": 32, "device": "golden",
+        "plot": False}
+FREE = ("device", "checkpoint_seconds", "plot")  # what a run's result does not depend on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Runs that differ in their seed only.
+
+    Parameters
+    ----------
+    network : key of NETWORKS. name : of the scheme, as tables and legends show it. group : line of a figure that it is a point of.
+    given : options besides BASE.
+    """
+
+    network: str
+    name: str
+    group: str = ""
+    given: dict = field(default_factory=dict)
+
+    def options(self, seed: int, **changed) -> TrainOptions:
+        """Options of the run with one seed."""
+        return resolve(BASE | {"layers": NETWORKS[self.network], "seed": seed} | self.given | changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is run, and a line of help."""
+
+    text: str
+    studies: tuple[Study, ...]
+
+
+def key(options: TrainOptions) -> str:
+    """Name of a run's result: readable, and different for different results (an option at its default leaves no mark)."""
+    defaults = {f.name: f.default for f in fields(options)}
+    plain = {name: value for name, value in options.plain().items()
+             if name.replace("-", "_") not in FREE and getattr(options, name.replace("-", "_")) != defaults[name.replace("-", "_")]}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+    kind = options.feedback if options.transport == "full" else f"{options.feedback}-{options.transport}"
+    return f"{len(options.layers) - 2}x{options.layers[1]}-{kind}-seed{options.seed}-{digest}".replace(",", "+")
+
+
+def fbp(name: str, interval: int, group: str = "", **given) -> dict:
+    """A study's name and options for Frozen Backpropagation."""
+    return {"name": name, "group": group, "given": {"feedback": "fbp", "interval": interval} | given}
+
+
+TABLE1 = (
+    {"name": "BP", "given": {"feedback": "bp"}}, {"name": "FA", "given": {"feedback": "fa"}},
+    {"name": "sFA", "given": {"feedback": "sfa"}}, {"name": "SS", "given": {"feedback": "ss"}}, fbp("fBP, Phi = 100", 100),
+)
+SIGNS = (
+    {"name": "fSS, Phi = 100", "given": {"feedback": "fss", "interval": 100}},
+    {"name": "fSS, Phi = 1000", "given": {"feedback": "fss", "interval": 1000}},
+    fbp("fBP, Phi = 1000", 1000),
+    {"name": "fBP, Phi = 100, and signs", "given": {"feedback": "fbp-signs", "interval": 100}},
+    {"name": "fBP, Phi = 1000, and signs", "given": {"feedback": "fbp-signs", "interval": 1000}},
+)
+SWEEP = (
+    *(fbp(f"fBP, Phi = {phi}", phi, "fBP") for phi in (10, 100, 1000)),
+    *(fbp(f"top-K, Phi = {phi}, K = {share:.0%}", phi, "top-K", transport="top-k", fraction=(share,))
+      for phi, share in ((10, 0.1), (100, 0.1), (100, 0.01))),
+    *(fbp(f"random, Phi = {phi}, p = {share:.0%}", phi, "random", transport="random", probability=(share,))
+      for phi, share in ((10, 0.1), (100, 0.1), (100, 0.01))),
+    *(fbp(f"change-weighted, alpha = {alpha:g}", 1, "change-weighted", transport="change", alpha=(alpha,))
+      for alpha in (0.1, 1.0, 10.0)),
+)
+PRECISION = (
+    *(fbp(f"fBP, Phi = 100, {bits} feedback", 100, feedback_precision=bits) for bits in ("8-bit", "4-bit")),
+    {"name": "fSS, Phi = 100, sign feedback", "given": {"feedback": "fss", "interval": 100, "feedback_precision": "sign"}},
+    fbp("top-K, Phi = 100, K = 1%, 4-bit feedback", 100, transport="top-k", fraction=(0.01,), feedback_precision="4-bit"),
+)
+REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" in study["name"] or "K = 1%" in study["name"]),
+            SWEEP[-2])
+
+
+def on(network: str, *studies: dict) -> tuple[Study, ...]:
+    """Studies of one network."""
+    return tuple(Study(network=network, **study) for study in studies)
+
+
+TWO, FOUR = NETWORKS
+EXPERIMENTS = {
+    "table1": Experiment(text="accuracy, epochs and transport of BP, FA, sFA, SS and fBP on two networks",
+                         studies=(*on(TWO, *TABLE1), *on(FOUR, *TABLE1))),
+    "figure2": Experiment(text="accuracy lost against transport saved: fBP, top-K, random, change-weighted",
+                          studies=on(FOUR, TABLE1[0], *SWEEP)),
+    "figure3": Experiment(text="cosine similarity of actual and true gradient in each layer over training",
+                          studies=on(FOUR, *TABLE1[1:], SWEEP[0], SWEEP[2], SWEEP[5], SWEEP[8], SWEEP[10])),
+    "signs": Experiment(text="sign transport and sign sharing", studies=on(FOUR, *TABLE1, *SIGNS)),
+    "precision": Experiment(text="feedback weights of 16, 8, 4 bits and of signs only", studies=on(FOUR, TABLE1[4], *PRECISION)),
+    "figure-energy": Experiment(text="cycles, words and an energy estimate of each scheme",
+                                studies=on(FOUR, *TABLE1, *SIGNS, *SWEEP)),
+    "rtl": Experiment(text="each scheme on the golden device and on the simulated RTL: the same weights digest",
+                      studies=on(TWO, *REPEATED)),
+}

@@ -1,0 +1,126 @@
+"""What an experiment shows: a row for each scheme, over its seeds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from ...spec.config import CoreConfig
+from ..measures import feedback_weights
+from .energy import energy
+from .plan import Study
+from .runs import Results
+
+__all__ = ["Row", "markdown", "rich_table", "rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Results of a study.
+
+    Members
+    -------
+    study : what was run. results : one for each seed that is there. devices : results of other devices than the golden one, by name.
+    """
+
+    study: Study
+    results: list[dict]
+    devices: dict[str, list[dict]]
+
+    def mean(self, value: Callable[[dict], float]) -> float:
+        """Mean over the seeds."""
+        return float(np.mean([value(result) for result in self.results]))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the test accuracy over the seeds (of the sample; 0 of one)."""
+        values = [result["test_accuracy"] for result in self.results]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+    @property
+    def reduction(self) -> float | None:
+        """How many times fewer weights were transported than BP's; None when none were."""
+        moved = self.mean(lambda r: r["counters"]["WEIGHTS_TRANSPORTED"])
+        every = self.mean(lambda r: r["counters"]["UPDATES"] * feedback_weights(tuple(r["layers"])))
+        return every / moved if moved else None
+
+    def plain(self) -> dict:
+        """The row for programs, and for the table."""
+        epochs = self.results[0]["epochs"]
+        core = self.study.options(1).core_config()
+        per_epoch = {phase: self.mean(lambda r, phase=phase: energies(core, r)[phase]) / epochs for phase in ("compute", "transport")}
+        return {
+            "network": self.study.network, "scheme": self.study.name, "seeds": len(self.results),
+            "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
+            "best_epoch": self.mean(lambda r: 1 + int(np.argmax(r["test_accuracies"]))),
+            "transports_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORTS"]) / epochs,
+            "weights_per_epoch": self.mean(lambda r: r["counters"]["WEIGHTS_TRANSPORTED"]) / epochs,
+            "signs_per_epoch": self.mean(lambda r: r["counters"]["SIGNS_TRANSPORTED"]) / epochs,
+            "reduction": self.reduction,
+            "words_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORT_WORDS"] + r["counters"]["FEEDBACK_WORDS"]) / epochs,
+            "transport_cycles_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORT_CYCLES"]) / epochs,
+            "exposed_cycles_per_epoch": self.mean(lambda r: r["counters"]["EXPOSED_CYCLES"]) / epochs,
+            "total_cycles_per_epoch": self.mean(lambda r: r["counters"]["TOTAL_CYCLES"]) / epochs,
+            "microjoules_per_epoch": per_epoch,
+            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+        }
+
+
+def energies(core: CoreConfig, result: dict) -> dict[str, float]:
+    """Energy of transport, and of all else."""
+    parts = energy(core, tuple(result["layers"]), result["counters"])
+    moving = sum(value for name, value in parts.items() if name.startswith("transport"))
+    return {"transport": moving, "compute": sum(parts.values()) - moving}
+
+
+def same(golden: list[dict], others: list[dict]) -> bool:
+    """Whether every run of another device ended with the weights, the accuracy and the counters of its golden run."""
+    by_seed = {result["seed"]: result for result in golden}
+    return bool(others) and all(
+        all(by_seed[other["seed"]][what] == other[what] for what in ("weights_digest", "test_accuracies", "counters"))
+        for other in others)
+
+
+def rows(studies: Iterable[Study], results: Results, seeds: int, **changed) -> list[Row]:
+    """A row for each study that has results."""
+    out = []
+    for study in studies:
+        found = [results.get(study.options(seed, **changed)) for seed in range(1, seeds + 1)]
+        simulated = [results.get(study.options(seed, **changed | {"device": "simulated"})) for seed in range(1, seeds + 1)]
+        devices = {"simulated": [r for r in simulated if r]} if any(simulated) else {}
+        if any(found):
+            out.append(Row(study=study, results=[r for r in found if r], devices=devices))
+    return out
+
+
+COLUMNS = {
+    "network": lambda r: r["network"], "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
+    "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f} +- {100 * r['deviation']:.2f}",
+    "best epoch": lambda r: f"{r['best_epoch']:.1f}",
+    "transports an epoch": lambda r: f"{r['transports_per_epoch']:,.1f}",
+    "weights an epoch": lambda r: f"{r['weights_per_epoch']:,.0f}", "signs an epoch": lambda r: f"{r['signs_per_epoch']:,.0f}",
+    "fewer weights than BP": lambda r: f"{r['reduction']:,.0f} x" if r["reduction"] else "none moved",
+    "words an epoch": lambda r: f"{r['words_per_epoch']:,.0f}",
+    "transport cycles an epoch": lambda r: f"{r['transport_cycles_per_epoch']:,.0f}",
+    "of them exposed": lambda r: f"{r['exposed_cycles_per_epoch']:,.0f}",
+    "of all cycles, %": lambda r: f"{100 * r['exposed_cycles_per_epoch'] / r['total_cycles_per_epoch']:.3f}",
+    "uJ an epoch, transport": lambda r: f"{r['microjoules_per_epoch']['transport']:,.2f}",
+    "all else": lambda r: f"{r['microjoules_per_epoch']['compute']:,.0f}",
+    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+}
+
+
+def markdown(found: list[Row]) -> str:
+    """The table as Markdown."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    lines += [f"| {' | '.join(show(row.plain()) for show in COLUMNS.values())} |" for row in found]
+    return "\n".join(lines) + "\n"
+
+
+def rich_table(title: str, found: list[Row]) -> Table:
+    """The table for a terminal."""
+    out = Table(*COLUMNS, title=title, title_justify="left")
+    for row in found:
+        out.add_row(*(show(row.plain()) for show in COLUMNS.values()))
+    return out
