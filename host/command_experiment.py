@@ -32,8 +32,8 @@ def experiment(
 ) -> int:
     """Carry out an experiment of training runs on the golden device, which is bit-equal to the RTL.
 
-    Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it stopped.
-    Experiment rtl repeats runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
+    Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it
+    stopped. Experiment rtl repeats runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
     """
     if name not in EXPERIMENTS:
         raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")

@@ -140,8 +140,8 @@ class Accelerator:
         parts, kinds = [], []
         for begin in range(0, len(labels), batch_size or max(1, len(labels))):
             part = slice(begin, begin + (batch_size or len(labels)))
-            parts.append(packets.encode_samples(times[part], labels[part], train=True, fired=None if fired is None else fired[part]))
-            parts.append(packets.encode_update())
+            now = None if fired is None else fired[part]
+            parts += [packets.encode_samples(times[part], labels[part], train=True, fired=now), packets.encode_update()]
             kinds += [Kind.SAMPLE] * len(labels[part]) + [Kind.UPDATE]
         words, starts = self.exchange(packets.concatenate(*parts), np.array(kinds))
         return packets.decode_samples(words, starts[np.array(kinds) == Kind.SAMPLE], self.settings.layers[-1])

@@ -50,12 +50,12 @@ class TrainOptions:
     device: str = option("where the network trains", str, "simulated", DEVICES)
     feedback: str = option("scheme of the feedback weights, or a comma-separated list with one for each weight layer from the "
                            f"second on: {', '.join(FEEDBACKS)}", str, "fbp")
-    transport: str = option("weights that fbp copies at the interval, one for all layers or a list: full, top-k (needs --fraction), "
-                            "random (--probability), or after every update: change (--alpha)", str, "full")
+    transport: str = option("weights that fbp copies at the interval, one for all layers or a list: full, top-k (needs "
+                            "--fraction), random (--probability), or after every update: change (--alpha)", str, "full")
     interval: int = option("updates from one weight transport to the next", int)
     fraction: tuple[float, ...] = option("top-k: share of a layer's weights; one for all layers or a list", str, ())
     probability: tuple[float, ...] = option("random: probability that a weight is copied; one or a list", str, ())
-    alpha: tuple[float, ...] = option("change: temperature; a weight is copied with probability 1 - exp(-|change| / alpha)", str, ())
+    alpha: tuple[float, ...] = option("change: temperature; probability of a weight is 1 - exp(-|change| / alpha)", str, ())
     feedback_precision: str = option("width of the feedback weights", str, str(Precision.FULL), tuple(map(str, Precision)))
     epochs: int = option("passes over the training samples", int)
     batch_size: int = option("samples of one weight update", int)

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec.config import CoreConfig
-from ..spec.transport import (PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision, Signs, Values,
-                              temperature_register)
+from ..spec.transport import (
+    PROBABILITY_BITS,
+    TEMPERATURE_BITS,
+    TEMPERATURE_FRACTION,
+    LayerTransport,
+    Precision,
+    Signs,
+    Values,
+    temperature_register,
+)
 from .problems import OptionError
 
 __all__ = ["FEEDBACKS", "TRANSPORTS", "Scheme", "needs_choice", "schemes"]
@@ -133,6 +141,7 @@ def schemes(depth: int, feedback: str, transport: str = "full", fraction: Sequen
     layers = max(1, depth - 1)
     for name, values in lists.items():
         if len(values) not in ((1, layers) if name in ("feedback", "transport") else (0, 1, layers)):
-            raise OptionError(f"--{name}: {len(values)} values for {layers} layers with feedback weights: give one, or one for each")
-    spread = {name: list(values) * layers if len(values) == 1 else list(values) or [None] * layers for name, values in lists.items()}
-    return tuple(Scheme(**dict(zip(spread, values, strict=True))) for values in zip(*spread.values(), strict=True))[:depth - 1]
+            raise OptionError(f"--{name}: {len(values)} values for {layers} layers with feedback weights: "
+                              "give one, or one for each")
+    spread = [values * layers if len(values) == 1 else values or [None] * layers for values in map(list, lists.values())]
+    return tuple(Scheme(**dict(zip(lists, values, strict=True))) for values in zip(*spread, strict=True))[:depth - 1]

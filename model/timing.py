@@ -1,8 +1,8 @@
 """Timing model: how many cycles each phase takes, exactly, from event counts. Mirrors the schedules of hw/forward/engine.py,
 hw/readout/softmax.py, hw/backward/engine.py, hw/update/engine.py, hw/transport/controller.py and hw/control/sequencer.py.
 
-Phase counters do not depend on when packets come. TOTAL_CYCLES and EXPOSED_CYCLES do: they are exact for an exchange that is sent and
-received without pauses, of samples and updates, the last of them an UPDATE or a training sample.
+Phase counters do not depend on when packets come. TOTAL_CYCLES and EXPOSED_CYCLES do: they are exact for an exchange that is sent
+and received without pauses, of samples and updates, the last of them an UPDATE or a training sample.
 """
 
 import numpy as np

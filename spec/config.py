@@ -95,9 +95,9 @@ class CoreConfig:
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
-        if self.feedback.bits > self.weight_bits or self.feedback_shift < 0:
-            raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer than the weights "
-                             f"({self.weight}): use 'full'")
+        if self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max:
+            raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer or wider than the "
+                             f"weights ({self.weight}): use 'full'")
         if self.partial_transport and self.feedback_precision is Precision.SIGN:
             raise ValueError("partial_transport = True chooses among values, feedback_precision = 'sign' keeps none")
 

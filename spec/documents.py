@@ -23,9 +23,10 @@ _ACCESS = {
 }
 _SPACES = {
     Space.WEIGHT: ("1 to L", "neuron j", "column j of the forward weights W: w_ij for each neuron i of the layer before"),
-    Space.FEEDBACK: ("2 to L", "neuron j", "column j of the feedback weights B"),
+    Space.FEEDBACK: ("2 to L", "neuron j", "column j of the feedback weights, as they are stored"),
     Space.GRADIENT: ("1 to L", "neuron j", "column j of the gradients G (of the momentum, in a sign-momentum build)"),
-    Space.RANDOM: ("0", "0", "state of each lane's random-number generator; never zero"),
+    Space.RANDOM: ("0", "0, 1", "state of each lane's random-number generator, never zero: of rounding (column 0); of transport "
+                   "(column 1, with partial transport only)"),
     Space.SLOPE: ("1 to L", "0", "accumulators W_j of the last sample"),
     Space.LEVEL: ("1 to L", "0", "accumulators A_j of the last sample"),
     Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs"),
@@ -63,8 +64,8 @@ def _text(register: Register) -> str:
 
 
 def registers_page(config: CoreConfig | None = None) -> str:
-    """docs/registers.md, for ``config`` (default: the default build)."""
-    config = CoreConfig() if config is None else config
+    """docs/registers.md, for ``config`` (default: the default build with partial transport)."""
+    config = CoreConfig(partial_transport=True) if config is None else config
     registers = register_map(config)
     names = {register.name for register in registers}
     rows, fields = [], []
@@ -81,8 +82,10 @@ def registers_page(config: CoreConfig | None = None) -> str:
     access = [(kind, text) for kind, text in _ACCESS.items()]
     return (f"# Registers\n{_NOTICE}\n"
             "32-bit registers at byte addresses of the AXI4-Lite port, for a build with the default configuration of\n"
-            f"`spec/config.py` (up to {config.max_layers} weight layers); a build with more layers has more SIZE, RATE and DECAY "
-            "registers\nand counters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
+            f"`spec/config.py` (up to {config.max_layers} weight layers) and partial transport; without it there are no SELECT "
+            "registers,\nand VALUES has one bit. A build whose feedback weights are signs has a register SCALE_l (0x180 + 4 l) for "
+            "their size\nin each layer, in the weight format. A build with more layers has more SIZE, RATE, DECAY and TRANSPORT "
+            "registers and\ncounters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
             "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
             f"## Access\n\n{table(('access', 'meaning'), access)}\n"

@@ -1,9 +1,9 @@
 """An energy estimate of training from counted operations and memory accesses.
 
 Per operation at 45 nm and 0.9 V: M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014, figure 1.1.9:
-integer addition 8 bits 0.03 pJ, 32 bits 0.1 pJ; multiplication 8 bits 0.2 pJ, 32 bits 3.1 pJ; 64 bits from an 8 KB memory 10 pJ. Additions
-are scaled with their width, multiplications with the product of the widths, memory accesses with the bits. An FPGA takes more; ratios
-between schemes are what the estimate is for.
+integer addition 8 bits 0.03 pJ, 32 bits 0.1 pJ; multiplication 8 bits 0.2 pJ, 32 bits 3.1 pJ; 64 bits from an 8 KB memory 10 pJ.
+Additions are scaled with their width, multiplications with the product of the widths, memory accesses with the bits. An FPGA takes
+more; ratios between schemes are what the estimate is for.
 """
 
 from ...spec.config import CoreConfig

@@ -47,7 +47,7 @@ class Results:
 
 
 def carry_out(results: Results, studies: Iterable[Study], seeds: int, work: Path, screen: Console, **changed) -> None:
-    """Runs what has no result yet, seed by seed; ``work`` takes checkpoints. Ctrl-C saves one, and the next call continues there."""
+    """Runs what has no result yet, seed by seed; ``work`` takes checkpoints. Ctrl-C saves one; the next call continues there."""
     todo = [(study, seed) for seed in range(1, seeds + 1) for study in studies]
     for number, (study, seed) in enumerate(todo, start=1):
         options = study.options(seed, **changed)

@@ -21,7 +21,7 @@ class Row:
 
     Members
     -------
-    study : what was run. results : one for each seed that is there. devices : results of other devices than the golden one, by name.
+    study : what was run. results : one for each seed that is there. devices : results of other devices, by name.
     """
 
     study: Study
@@ -49,7 +49,7 @@ class Row:
         """The row for programs, and for the table."""
         epochs = self.results[0]["epochs"]
         core = self.study.options(1).core_config()
-        per_epoch = {phase: self.mean(lambda r, phase=phase: energies(core, r)[phase]) / epochs for phase in ("compute", "transport")}
+        per_epoch = {part: self.mean(lambda r, part=part: energies(core, r)[part]) / epochs for part in ("compute", "transport")}
         return {
             "network": self.study.network, "scheme": self.study.name, "seeds": len(self.results),
             "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,

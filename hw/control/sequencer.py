@@ -14,8 +14,8 @@ __all__ = ["Sequencer"]
 
 class Sequencer(wiring.Component):
     """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory: when
-    everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when its transport does,
-    or when a sample waits behind it: then the transport goes on under the sample's forward pass.
+    everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when its transport
+    does, or when a sample waits behind it: then the transport goes on under the sample's forward pass.
 
     Members
     -------

@@ -6,8 +6,17 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ...spec.transport import (BIN_MANTISSA, BINS, CHANGE_BITS, NEGLOG_FRACTION, NEGLOG_TABLE, PROBABILITY_BITS,
-                               TEMPERATURE_BITS, TEMPERATURE_FRACTION, Values)
+from ...spec.transport import (
+    BIN_MANTISSA,
+    BINS,
+    CHANGE_BITS,
+    NEGLOG_FRACTION,
+    NEGLOG_TABLE,
+    PROBABILITY_BITS,
+    TEMPERATURE_BITS,
+    TEMPERATURE_FRACTION,
+    Values,
+)
 from ..arithmetic.delay import delay, delays
 from ..arithmetic.priority import bit_length
 from ..arithmetic.random_lanes import RandomLanes
@@ -87,7 +96,8 @@ class WeightChoice(wiring.Component):
     def _likely(self, m, k, state, choosing):
         """Whether |W - B| exceeds -alpha ln(u), three cycles after the generator's state u."""
         leading, mantissa = Signal(5, name=f"leading_{k}"), Signal(6, name=f"mantissa_{k}")
-        negative_log, limit = Signal(_NEGLOG_BITS, name=f"negative_log_{k}"), Signal(_NEGLOG_BITS + TEMPERATURE_BITS, name=f"limit_{k}")
+        negative_log = Signal(_NEGLOG_BITS, name=f"negative_log_{k}")
+        limit = Signal(_NEGLOG_BITS + TEMPERATURE_BITS, name=f"limit_{k}")
         with m.If(choosing[0]):
             place = bit_length(state[1:])
             m.d.sync += [leading.eq(place), mantissa.eq(Cat(Const(0, 6), state) >> place)]

@@ -5,7 +5,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig
 from ...spec.transport import Precision, Signs, Values
 from ..control.column_walker import ColumnWalker
 from ..layouts import NetworkLayout, SettingsLayout, feedback_offset, shape_of

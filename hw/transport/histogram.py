@@ -68,8 +68,8 @@ class ChangeHistogram(wiring.Component):
         return m
 
     def _search(self, m, counts, index, searching):
-        """The lanes' counts of a bin are added up in a tree, then to those of the bins above; K is met in the first bin in which the
-        sum reaches it."""
+        """The lanes' counts of a bin are added up in a tree, then to those of the bins above; K is met in the first bin in which
+        the sum reaches it. Returns whether bins are on their way."""
         level = 0
         while len(counts) > 1:
             sums = [Signal(self._counts + level + 1, name=f"sum_{level}_{k}") for k in range(len(counts) // 2)]

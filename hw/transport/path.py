@@ -24,8 +24,8 @@ class TransportPath(wiring.Component):
     -------
     values, signs : In(1). Copy values (of the chosen weights), signs (of the others). scale : In. |B| of a build of signs.
         Stable from the first word to the last write.
-    en, word, lanes : In. A word of the walk, and how many lanes of it hold weights. offset : In. What its feedback address lies below
-        its gradient address.
+    en, word, lanes : In. A word of the walk, and how many lanes of it hold weights. offset : In. What its feedback address lies
+        below its gradient address.
     w_en, w_tile, w_index, w_data : column read port of the weight memory (latency TransposableMemory.READ_LATENCY).
     back_en, back_addr, back_data : read port of the feedback memory (latency 1).
     feedback_en, feedback_addr, feedback_data : write port of the feedback memory.

@@ -8,8 +8,18 @@ from torch import Tensor
 
 from ...spec.config import CoreConfig
 from ...spec.network import LayerLayout
-from ...spec.transport import (BIN_MANTISSA, BINS, NEGLOG_FRACTION, NEGLOG_TABLE, PROBABILITY_BITS, TEMPERATURE_FRACTION,
-                               LayerTransport, Precision, Signs, Values)
+from ...spec.transport import (
+    BIN_MANTISSA,
+    BINS,
+    NEGLOG_FRACTION,
+    NEGLOG_TABLE,
+    PROBABILITY_BITS,
+    TEMPERATURE_BITS,
+    TEMPERATURE_FRACTION,
+    LayerTransport,
+    Precision,
+    Values,
+)
 from .arithmetic import bit_length
 from .random import stream
 
@@ -144,5 +154,5 @@ class Transport:
         states = states.reshape(place.n_out, -1)[:, :place.n_in]
         if scheme.values is Values.RANDOM:
             return torch.from_numpy((states >> np.uint32(32 - PROBABILITY_BITS)).astype(np.int64) < scheme.select)
-        limit = torch.from_numpy(negative_logs(states) * scheme.select)
+        limit = torch.from_numpy(negative_logs(states) * (scheme.select & (1 << TEMPERATURE_BITS) - 1))
         return (change << (TEMPERATURE_FRACTION + NEGLOG_FRACTION - config.weight_fraction)) > limit

@@ -51,6 +51,19 @@ def test_runs_are_numbered_and_a_table_ends_them(run, tmp_path):
             assert text in out
 
 
+@pytest.mark.parametrize("more, names", [
+    (["--feedback", "fa"], ()), (["--feedback", "ss", "--feedback-precision", "sign"], ()),
+    (["--transport", "top-k", "--fraction", "0.25", "--interval", "2"], ("transport_random",)),
+    (["--layers", "64-12-12-10", "--feedback", "fbp-signs,sfa", "--transport", "change,full", "--alpha", "0.01"], ("transport_random",))])
+def test_every_scheme_trains_from_the_command_line(run, tmp_path, more, names):
+    from coldspike.host.checkpoint import load_checkpoint
+    code, out, _ = run(*QUICK, "--out", "here", "--no-plot", "--json", *more)
+    summary = json.loads(out)
+    assert code == 0 and summary["feedback"] == (more[more.index("--feedback") + 1] if "--feedback" in more else "fbp")
+    assert (summary["counters"]["TRANSPORTS"] > 0) == (summary["feedback"] != "fa")
+    assert load_checkpoint(tmp_path / "here").memories.keys() - {"random"} >= set(names)
+
+
 def test_a_config_file_repeats_a_run(run, trained):
     code, out, _ = run("train", "--config", str(trained / "config.toml"), "--out", "again", "--json")
     assert code == 0
@@ -76,7 +89,17 @@ def test_a_run_can_be_continued(run, trained):
     (["train", "--config", "none.toml"], 2, r"none\.toml cannot be read"),
     (["verify", "--layers", "5"], 2, r"layers '5': write at least two"),
     (["verify", "--lanes", "5"], 2, r"lanes = 5: the lane count must be a power of two"),
-    (["verify", "--feedback", "fa"], 2, r"--feedback 'fa' is unknown; choose one of: bp, fbp"),
+    (["verify", "--feedback", "dfa"], 2, r"--feedback 'dfa' is unknown; choose one of: bp, fbp, fbp-signs, sfa, ss, fss, fa"),
+    (["verify", "--feedback-precision", "2-bit"], 2, r"--feedback-precision '2-bit' is unknown; choose one of: full, 8-bit, "),
+    (["verify", "--transport", "random"], 2, r"--transport random needs --probability"),
+    (["verify", "--transport", "change", "--alpha", "1;2"], 2, r"--alpha '1;2': write numbers joined by commas"),
+    (["verify", "--feedback", "fbp,fa,fa"], 2, r"--feedback: 3 values for 2 layers with feedback weights: give one, or one for "),
+    (["verify", "--interval", "0"], 2, r"Invalid value for '--interval': 0 is not in the range x>=1"),
+    (["train", "--interval", "0"], 2, r"--interval 0: at least 1 is needed"),
+    (["train", "--feedback", "fbp", "--transport", "top-k"], 2, r"--transport top-k needs --fraction"),
+    (["train", "--feedback", "fa", "--interval", "3"], 2, r"--feedback fa knows no interval: leave out --interval 3, or "),
+    (["train", "--transport", "top-k", "--fraction", "nan"], 2, r"--fraction nan: a share of the weights above 0 and up to 1 is "),
+    (["train", "--feedback", "sfa", "--feedback-precision", "sign"], 2, r"--feedback sfa: this build keeps signs only"),
     (["verify", "--stall", "1"], 2, r"stall = 1\.0: a probability from 0 to 0\.99 is needed"),
     (["verify", "--gradient-bits", "40"], 2, r"gradient_bits = 40: an integer from 8 to 32 is needed"),
     (["generate", "--layers", "0-1"], 2, r"layers '0-1': write at least two positive sizes"),
@@ -137,19 +160,19 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     import signal
 
     from coldspike.host.display import TrainingDisplay
+    monkeypatch.setattr("coldspike.host.trainer.EXCHANGE_SAMPLES", 32)  # two exchanges an epoch
     expected = json.loads(run(*QUICK, "--out", "whole", "--json", "--no-plot")[1])
     show = TrainingDisplay.batch
     def press(display, step):
         show(display, step)
-        if (step.epoch, step.batch) == (2, 1):
+        if (step.epoch, step.batch) == (2, 2):
             os.kill(os.getpid(), signal.SIGINT)
-    monkeypatch.setattr(TrainingDisplay, "batch", press)
-    code, _, err = run(*QUICK, "--out", "part", "--no-plot")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingDisplay, "batch", press)
+        code, _, err = run(*QUICK, "--out", "part", "--no-plot")
     assert code == 130
-    assert err.splitlines()[-1] == ("coldspike: stopped after batch 1 of 4 in epoch 2; "
+    assert err.splitlines()[-1] == ("coldspike: stopped after batch 2 of 4 in epoch 2; "
                                     "continue with: coldspike train --resume part")
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
     resumed = json.loads(run("train", "--resume", "part", "--json")[1])
     assert resumed["weights_digest"] == expected["weights_digest"] and resumed["counters"] == expected["counters"]
 
@@ -167,3 +190,14 @@ def test_help_lists_the_commands(run):
     assert code == 0 and all(name in out for name in ("train", "verify", "generate", "info", "bench"))
     code, out, _ = run("train", "--help")
     assert code == 0 and "--lr-decay" in out and "--resume" in out
+
+
+@pytest.mark.parametrize("command", ["train", "verify"])
+def test_help_lists_the_schemes(run, command):
+    from coldspike.host.schemes import FEEDBACKS, TRANSPORTS
+    from coldspike.spec.transport import Precision
+    code, out, _ = run(command, "--help")
+    text = "".join(out.replace("│", " ").split())  # words may be broken over lines
+    assert code == 0 and ",".join(FEEDBACKS) in text and ",".join(Precision) in text
+    assert all(f"--{name}" in text for name in ("feedback", "feedback-precision", "transport", "fraction", "probability", "alpha"))
+    assert all(name in text for name in TRANSPORTS)

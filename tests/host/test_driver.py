@@ -3,13 +3,19 @@ import pytest
 
 from coldspike.host.devices import open_device
 from coldspike.host.driver import Accelerator
+from coldspike.host.initial import initial_memories
+from coldspike.host.memories import read_memories, write_memories
 from coldspike.host.problems import DriverError, OptionError
+from coldspike.host.schemes import Scheme
 from coldspike.host.settings import NetworkSettings
+from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Space
 from coldspike.spec.registers import core_digest
 
 SETTINGS = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.25,))
+OVERLAP = ("TOTAL_CYCLES", "EXPOSED_CYCLES")
+RANDOM = Scheme(feedback="fbp", transport="random", probability=0.5)
 
 
 @pytest.fixture
@@ -124,6 +130,55 @@ def test_training_counts_and_moves_weights_and_inference_does_not(golden):
     assert (counters["SAMPLES_INFERRED"], counters["SAMPLES_TRAINED"], counters["UPDATES"]) == (700, 8, 1)
     golden.clear_counters()
     assert not any(golden.counters().values())
+
+
+def after_training(samples: int, exchanges: list[slice], scheme: Scheme, *, batch_size: int | None = 4, inputs=None, **build):
+    """Results, memories and counters after batches in these exchanges."""
+    config = CoreConfig.for_network((9, 7, 6, 5), lanes=4, **build)
+    accelerator = Accelerator(open_device("golden", config))
+    accelerator.configure(NetworkSettings(layers=(9, 7, 6, 5), learning_rates=(0.25,), batch_size=4, interval=2, schemes=(scheme,) * 2))
+    write_memories(accelerator, initial_memories(accelerator, 1))
+    accelerator.clear_counters()
+    random = np.random.default_rng(3)
+    times, labels, fired = random.integers(0, 257, (samples, 9)), random.integers(0, 5, samples), random.random((samples, 9)) < 0.9
+    parts = [accelerator.train(times[part], labels[part], fired[part] if inputs else None, batch_size=batch_size) for part in exchanges]
+    results = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("predictions", "labels", "logits")}
+    assert np.array_equal(results["labels"], labels)
+    return results | read_memories(accelerator), accelerator.counters(), accelerator.read("INTERVAL_POSITION")
+
+
+@pytest.mark.parametrize("scheme, build", [
+    (Scheme(feedback="bp"), {}), (Scheme(feedback="fbp"), {}), (RANDOM, {"partial_transport": True}),
+    (Scheme(feedback="ss"), {"feedback_precision": "sign"}), (Scheme(feedback="bp"), {"gradient_memory": False})])
+@pytest.mark.parametrize("samples, batches", [(12, 3), (14, 4), (3, 1), (4, 1)])
+def test_batches_of_one_exchange_do_what_they_do_alone(scheme, build, samples, batches):
+    """The last batch may be smaller; only what overlaps takes fewer cycles."""
+    alone = [slice(begin, begin + 4) for begin in range(0, samples, 4)]
+    one = after_training(samples, [slice(None)], scheme, **build)
+    for expected in (after_training(samples, alone, scheme, **build), after_training(samples, alone, scheme, batch_size=None, **build)):
+        assert one[0].keys() == expected[0].keys() and all(np.array_equal(one[0][name], expected[0][name]) for name in one[0])
+        assert one[2] == expected[2] and one[1]["UPDATES"] == batches and one[1]["SAMPLES_TRAINED"] == samples
+        assert [name for name in one[1] if one[1][name] != expected[1][name] and name not in OVERLAP] == []
+        assert all(one[1][name] <= expected[1][name] for name in OVERLAP)
+        if scheme.feedback == "bp" and batches > 1:
+            assert all(one[1][name] < expected[1][name] for name in OVERLAP)
+        if batches == 1:
+            assert one[1] == expected[1]
+
+
+def test_batches_of_one_exchange_keep_which_inputs_fire():
+    alone = [slice(begin, begin + 4) for begin in range(0, 10, 4)]
+    one, expected, other = (after_training(10, parts, Scheme(feedback="fbp"), inputs=inputs)[0]
+                            for parts, inputs in (([slice(None)], True), (alone, True), (alone, False)))
+    assert all(np.array_equal(one[name], expected[name]) for name in one)
+    assert not np.array_equal(one["weight_1"], other["weight_1"])
+
+
+@pytest.mark.xfail(strict=True, reason="ValueError: need at least one array to concatenate; it was an UPDATE alone")
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_an_empty_batch_is_an_update_alone(golden, batch_size):
+    results = golden.train(np.zeros((0, 5), int), np.zeros(0, int), batch_size=batch_size)
+    assert len(results.labels) == 0 and golden.counters()["UPDATES"] == 1
 
 
 def test_memories_and_transport_position_survive_a_new_configuration(golden):

@@ -15,7 +15,8 @@ def file(tmp_path):
 
 def test_defaults_depend_on_the_data_set():
     assert resolve({}).layers[0] == 64 and resolve({"data": "fashion-mnist"}).layers == (784, 256, 10)
-    assert resolve({"feedback": "bp"}).interval == 1 and resolve({}).interval > 1
+    assert resolve({}).interval == resolve({"feedback": "fss"}).interval == resolve({"feedback": "fbp-signs"}).interval > 1
+    assert all(resolve({"feedback": name}).interval == 1 for name in ("bp", "sfa", "ss", "fa"))
 
 
 def test_the_command_line_is_preferred_to_the_file_and_the_file_to_the_defaults(file):
@@ -27,6 +28,9 @@ def test_the_command_line_is_preferred_to_the_file_and_the_file_to_the_defaults(
 def test_what_ran_can_be_run_again(file):
     options = resolve({"lr": "0.01,0.02", "samples": 100, "gradient_memory": False, "optimizer": "sgd", "weight_decay": 0.5})
     assert resolve({}, file(options.toml())) == options
+    options = resolve({"layers": "64-9-8-10", "feedback": "fbp,fbp-signs", "transport": "top-k,random", "fraction": "0.25",
+                       "probability": "0.5,0.125", "feedback_precision": "8-bit", "interval": 7})
+    assert resolve({}, file(options.toml())) == options and (options.fraction, options.alpha) == ((0.25,), ())
 
 
 def test_learning_rates_decay_by_epoch():
@@ -35,9 +39,11 @@ def test_learning_rates_decay_by_epoch():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("epoch = 5", r"run\.toml: 'epoch' is no option; known are: batch-size, "),
+    ("epoch = 5", r"run\.toml: 'epoch' is no option; known are: alpha, batch-size, "),
     ("epochs = 'x'", r"run\.toml: --epochs 'x': a value of type int is needed$"),
     ("epochs = true", r"run\.toml: --epochs True: a value of type int is needed$"),
+    ("fraction = ['x']", r"run\.toml: --fraction \['x'\]: write numbers joined by commas$"),
+    ("feedback = ['bp']", r"run\.toml: --feedback \['bp'\]: a value of type str is needed$"),
     ("lr = 'fast'", r"run\.toml: --lr 'fast': write numbers joined by commas$"),
     ("layers = '64-0-10'", r"^layers '64-0-10': write at least two positive sizes"),
     ("epochs = ", r"run\.toml is not TOML: "),
@@ -61,8 +67,8 @@ def test_a_missing_file_is_named(tmp_path):
     ({"lr_decay": 0.0}, r"^--lr-decay 0\.0: "),
     ({"lr_decay": 1.5}, r"^--lr-decay 1\.5: "),
     ({"seed": 1 << 32}, r"^--seed 4294967296: at most"),
-    ({"feedback": "bp", "interval": 5}, r"^--feedback bp transports after every update: leave out --interval 5"),
-    ({"feedback": "dfa"}, r"^--feedback 'dfa' is unknown; choose one of: bp, fbp$"),
+    ({"feedback": "bp", "interval": 5}, r"^--feedback bp knows no interval: leave out --interval 5, or choose --feedback fbp$"),
+    ({"feedback_precision": "2-bit"}, r"^--feedback-precision '2-bit' is unknown; choose one of: full, 8-bit, 4-bit, sign$"),
     ({"optimizer": "adam"}, r"^--optimizer 'adam' is unknown"),
     ({"readout": "rate"}, r"^--readout 'rate' is unknown"),
 ])
@@ -75,6 +81,7 @@ def test_values_that_cannot_run_are_refused_by_name(given, message):
     ({"lanes": 3}, r"^layers 64-128-10: lanes = 3: the lane count must be a power of two"),
     ({"optimizer": "sign-momentum", "gradient_memory": False}, r"optimizer = 'sign-momentum' keeps its momentum"),
     ({"lr": "0.5,0.5,0.5"}, r"^3 learning rates for 2 weight layers"),
+    ({"feedback": "dfa"}, r"^--feedback 'dfa' is unknown; choose one of: bp, fbp, fbp-signs, sfa, ss, fss, fa$"),
     ({"lr_decay": 0.01, "epochs": 99}, r"^learning rate \S+ at batch size 16 is outside .*change --lr or --lr-decay$"),
 ])
 def test_what_no_build_trains_is_refused_before_anything_is_built(given, message):
@@ -92,6 +99,8 @@ def test_a_run_continues_with_its_own_options():
 @pytest.mark.parametrize("given, message", [
     ({"layers": "64-100-10"}, r"^--layers 64-100-10: this run began with 64-128-10; leave the option out, or start a new run"),
     ({"seed": 2}, r"^--seed 2: this run began with 1; "),
+    ({"alpha": "0.5"}, r"^--alpha 0\.5: this run began with not given; "),
+    ({"feedback": "fa"}, r"^--feedback fa: this run began with fbp; "),
     ({"samples": 7}, r"^--samples 7: this run began with not given; "),
 ])
 def test_a_run_does_not_become_another(given, message):

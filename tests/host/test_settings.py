@@ -13,7 +13,7 @@ def test_every_configuration_register_of_the_network_is_set():
                              interval_start=3, readout=Readout.SPIKE_TIME).registers(CONFIG)
     assert values.pop("RATE_1") != values.pop("RATE_2")
     assert values == {"LAYERS": 2, "READOUT": 1, "LEVEL_CLIP": 2048, "SLOPE_CLIP": 3072, "INTERVAL": 7,
-                      "INTERVAL_START": 3, "SIZE_0": 5, "SIZE_1": 4, "SIZE_2": 3, "DECAY_1": 0, "DECAY_2": 0}
+                      "INTERVAL_START": 3, "SIZE_0": 5, "SIZE_1": 4, "SIZE_2": 3, "DECAY_1": 0, "DECAY_2": 0, "TRANSPORT_2": 8}
 
 
 @pytest.mark.parametrize("changes, message", [

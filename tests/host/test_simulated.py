@@ -12,6 +12,12 @@ from coldspike.host.problems import Interrupted
 from coldspike.host.trainer import Trainer
 
 
+@pytest.fixture(autouse=True)
+def exchanges(monkeypatch):
+    """Exchanges of three batches, so that a run can be stopped within an epoch."""
+    monkeypatch.setattr("coldspike.host.trainer.EXCHANGE_SAMPLES", 48)
+
+
 @pytest.fixture
 def train(small_options, small_task):
     """Trains the small task on a device; returns the summary and the rows of metrics.csv."""
@@ -40,7 +46,7 @@ def test_both_devices_train_to_the_same_bits_and_cycles(tmp_path, train):
 
 def test_a_run_continues_with_the_same_bits_and_cycles(tmp_path, train):
     def stop(progress):
-        if (progress.epoch, progress.batch) == (2, 1):
+        if (progress.epoch, progress.batch) == (2, 3):
             raise KeyboardInterrupt
     with pytest.raises(Interrupted):
         train(tmp_path / "run", "simulated", watch=stop)
@@ -52,7 +58,7 @@ def test_a_run_continues_with_the_same_bits_and_cycles(tmp_path, train):
 def test_a_run_moves_from_one_device_to_the_other(tmp_path, train):
     expected = train(tmp_path / "whole", "golden")
     def stop(progress):
-        if (progress.epoch, progress.batch) == (1, 4):
+        if (progress.epoch, progress.batch) == (1, 3):
             raise KeyboardInterrupt
     with pytest.raises(Interrupted):
         train(tmp_path / "run", "simulated", watch=stop)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from coldspike.host.checkpoint import load_checkpoint
+from coldspike.host.initial import initial_memories
 from coldspike.host.memories import read_memories, weights_digest
 from coldspike.host.problems import CheckpointError, Interrupted, OptionError
 from coldspike.host.report import SUMMARY_NAME
@@ -27,7 +28,7 @@ def counted(summary: dict) -> dict:
 
 
 class Stop:
-    """Raises KeyboardInterrupt, as Ctrl-C in the callback would, after the batches with these numbers."""
+    """Raises KeyboardInterrupt, as Ctrl-C in the callback would, after the exchanges with these numbers."""
 
     def __init__(self, *numbers: int):
         self.numbers, self.seen = set(numbers), 0
@@ -38,6 +39,14 @@ class Stop:
             raise KeyboardInterrupt
 
 
+@pytest.fixture(autouse=True)
+def together(request, monkeypatch) -> int:
+    """Batches of 16 samples in an exchange: less than an epoch, so that a run can be stopped within."""
+    count = getattr(request, "param", 2)
+    monkeypatch.setattr("coldspike.host.trainer.EXCHANGE_SAMPLES", 16 * count)
+    return count
+
+
 @pytest.fixture
 def whole(tmp_path, small_options, small_task, accelerator):
     """An uninterrupted run: its folder and summary."""
@@ -46,13 +55,16 @@ def whole(tmp_path, small_options, small_task, accelerator):
     return folder, Trainer(accelerator(options), small_task, options, folder).run()
 
 
-@pytest.mark.parametrize("stops", [(1,), (4, 7), (6,), (12,), (1, 2, 3)])
-def test_a_run_continues_bit_identically(tmp_path, small_options, small_task, accelerator, whole, stops):
-    """Stopped in the first, a middle and the last batch of an epoch (then the test remains), and repeatedly."""
+@pytest.mark.parametrize("together, stops", [
+    (1, (1,)), (1, (4, 7)), (1, (12,)), (2, (3,)), (2, (1, 2, 3)), (2, (2, 4)), (4, (1, 3)), (4, (2,)), (4, (4,)), (16, (1,))],
+    indirect=["together"])
+def test_a_run_continues_bit_identically(tmp_path, small_options, small_task, accelerator, whole, together, stops):
+    """Stopped in the first, a middle and the last exchange of an epoch (then the test remains), and repeatedly."""
     folder, options = tmp_path / "parts", small_options(lr_decay=0.5)
-    checkpoint, done = None, 0
+    checkpoint, done, exchanges = None, 0, -(-6 // together)
     for stop in stops:
-        with pytest.raises(Interrupted, match=rf"^stopped after batch {(stop - 1) % 6 + 1} of 6 in epoch {(stop - 1) // 6 + 1}; "
+        batch, epoch = min(6, ((stop - 1) % exchanges + 1) * together), (stop - 1) // exchanges + 1
+        with pytest.raises(Interrupted, match=rf"^stopped after batch {batch} of 6 in epoch {epoch}; "
                                               r"continue with: coldspike train --resume .*parts$"):
             Trainer(accelerator(options), small_task, options, folder, checkpoint=checkpoint, watch=Stop(stop - done)).run()
         checkpoint, done = load_checkpoint(folder), stop
@@ -65,16 +77,52 @@ def test_a_run_continues_bit_identically(tmp_path, small_options, small_task, ac
     assert expected["gradient_1"].any(), "momentum is among what continues"
 
 
-@pytest.mark.parametrize("given", [{"optimizer": "sgd", "lr": "0.2"}, {"feedback": "bp", "interval": None},
-                                   {"optimizer": "sgd", "lr": "0.02", "gradient_memory": False}])
-def test_other_builds_and_rules_continue_too(tmp_path, small_options, small_task, accelerator, given):
+FBP = {"feedback": "fbp", "interval": 3}
+
+
+@pytest.mark.parametrize("given", [
+    {"optimizer": "sgd", "lr": "0.2"}, {"feedback": "bp", "interval": None}, {"optimizer": "sgd", "lr": "0.02", "gradient_memory": False},
+    FBP | {"transport": "random", "probability": "0.5"}, FBP | {"transport": "top-k", "fraction": "0.25"},
+    {"feedback": "fbp-signs", "transport": "change", "alpha": "0.01", "interval": 3}, {"feedback": "fbp-signs", "interval": 3},
+    {"feedback": "sfa", "interval": None}, {"feedback": "ss", "interval": None, "feedback_precision": "sign"},
+    {"feedback": "fss", "interval": 3, "feedback_precision": "4-bit"}, {"feedback": "fa", "interval": None},
+    {"layers": "64-12-12-10", "feedback": "fbp-signs,fss", "transport": "random,full", "probability": "0.5", "interval": 3}])
+def test_other_builds_rules_and_schemes_continue_too(tmp_path, small_options, small_task, accelerator, given):
     options = small_options(**given)
     expected = Trainer(accelerator(options), small_task, options, tmp_path / "whole").run()
-    with pytest.raises(Interrupted):
-        Trainer(accelerator(options), small_task, options, tmp_path / "run", watch=Stop(3)).run()
+    unit = accelerator(options)
+    with pytest.raises(Interrupted, match="^stopped after batch 4 of 6 in epoch 1"):
+        Trainer(unit, small_task, options, tmp_path / "run", watch=Stop(2)).run()
     checkpoint = load_checkpoint(tmp_path / "run")
+    assert checkpoint.facts["state"]["position"] == 4 % options.interval
+    chance = options.transport.startswith(("random", "change"))
+    assert ("transport_random" in checkpoint.memories) == options.core_config().partial_transport == (options.transport != "full")
+    if chance:
+        begun = initial_memories(unit, options.seed)["transport_random"]
+        assert not np.array_equal(checkpoint.memories["transport_random"], begun), "the generators went on"
     summary = Trainer(accelerator(options), small_task, options, tmp_path / "run", checkpoint=checkpoint).run()
-    assert counted(summary) == counted(expected)
+    assert counted(summary) == counted(expected) and summary["counters"] == expected["counters"]
+    assert table(tmp_path / "run") == table(tmp_path / "whole")
+    final, same = load_checkpoint(tmp_path / "run").memories, load_checkpoint(tmp_path / "whole").memories
+    assert final.keys() == same.keys() and all(np.array_equal(final[name], same[name]) for name in same)
+
+
+@pytest.mark.parametrize("given, overlaps", [({"feedback": "bp", "interval": None}, True), ({"interval": 4}, False),
+                                             ({"feedback": "sfa", "interval": None, "batch_size": 20}, True)])
+def test_exchanges_change_nothing_but_what_overlaps(tmp_path, monkeypatch, small_options, small_task, accelerator, given, overlaps):
+    options, found = small_options(**given), []
+    for samples in (1, 48, 256):
+        monkeypatch.setattr("coldspike.host.trainer.EXCHANGE_SAMPLES", samples)
+        trainer = Trainer(accelerator(options), small_task, options, tmp_path / str(samples))
+        summary = trainer.run()
+        timed = {name: summary["counters"].pop(name) for name in ("TOTAL_CYCLES", "EXPOSED_CYCLES")}
+        summary["cycles"].pop("total"), summary.pop("cycles_per_sample")
+        rows = [{k: v for k, v in row.items() if k not in ("total_cycles", "cycles_per_sample")} for row in table(tmp_path / str(samples))]
+        found.append((timed, counted(summary), rows))
+    (alone, *_), (some, *_), (most, *_) = found
+    assert [each[1:] for each in found[1:]] == [found[0][1:]] * 2
+    for name in alone:
+        assert alone[name] > some[name] > most[name] if overlaps else alone[name] >= some[name] >= most[name]
 
 
 def test_frequent_checkpoints_change_nothing(tmp_path, small_options, small_task, accelerator, whole):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldspike.spec.config import CoreConfig, Optimizer, bits_for
+from coldspike.spec.transport import Precision
 
 LANES = st.sampled_from([2, 4, 8, 16, 32, 64, 128])
 LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
@@ -108,10 +109,30 @@ def test_misfits(layers, text):
     assert CoreConfig.for_network((5, 3, 2), lanes=2).misfit(layers) == text
 
 
+@pytest.mark.parametrize("options, text", [
+    ({"feedback_precision": "8-bit", "weight_fraction": 5}, r"feedback_precision = '8-bit' \(Q1.6\) is finer or wider than"),
+    ({"feedback_precision": "8-bit", "weight_bits": 8, "weight_fraction": 7}, r"'8-bit' .* \(Q0.7\): use 'full'"),
+    ({"feedback_precision": "4-bit", "weight_fraction": 3}, r"feedback_precision = '4-bit'"),
+    ({"feedback_precision": "sign", "partial_transport": True}, r"partial_transport = True chooses among values, .* keeps none"),
+])
+def test_a_feedback_format_that_the_weights_do_not_have(options, text):
+    with pytest.raises(ValueError, match=text):
+        CoreConfig(**options)
+
+
+@pytest.mark.parametrize("precision, w, stored", [
+    ("full", -300, -300), ("8-bit", 8191, 127), ("8-bit", 32, 1), ("4-bit", -129, -1)])
+def test_feedback_formats(precision, w, stored):
+    config = CoreConfig(feedback_precision=precision)
+    assert config.feedback.clamp((w + (1 << config.feedback_shift >> 1)) >> config.feedback_shift) == stored
+
+
 def test_digest_depends_on_everything():
     base = CoreConfig()
-    others = [CoreConfig(**{f.name: {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False}.get(
-        f.name, getattr(base, f.name) - 1 if isinstance(getattr(base, f.name), int) else None)}) for f in dataclasses.fields(base)]
+    other = {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False, "feedback_precision": Precision.FOUR,
+             "partial_transport": True}
+    others = [CoreConfig(**{f.name: other[f.name] if f.name in other else getattr(base, f.name) - 1})
+              for f in dataclasses.fields(base)]
     digests = {config.digest("facts") for config in [base, *others]} | {base.digest(), base.digest("other")}
     assert len(digests) == len(others) + 3 and all(0 <= digest < 1 << 32 for digest in digests)
     assert base.digest("facts") == CoreConfig(**base.as_dict()).digest("facts")
