@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..spec.config import Optimizer
+from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .files import write_whole
 from .problems import OptionError
@@ -20,13 +21,16 @@ def generate(
     optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = str(Optimizer.SIGN_MOMENTUM),
     gradient_memory: Annotated[bool, typer.Option(help="off: update after every sample")] = True,
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
+    feedback_precision: Annotated[str, typer.Option(help=f"feedback weights: {', '.join(Precision)}")] = str(Precision.FULL),
+    partial_transport: Annotated[bool, typer.Option(help="build the choice of single weights: top-k, random, change")] = False,
     out: Annotated[Path, typer.Option(help="folder for coldspike.v and coldspike.json")] = Path("build"),
 ) -> None:
     """Write the accelerator as Verilog, with a JSON description: configuration, register map, digest."""
-    if optimizer not in set(Optimizer):
-        raise OptionError(f"--optimizer {optimizer!r} is unknown; choose one of: {', '.join(Optimizer)}")
+    for name, value, known in (("optimizer", optimizer, Optimizer), ("feedback-precision", feedback_precision, Precision)):
+        if value not in set(known):
+            raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(known)}")
     config = build(layer_sizes(layers), lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
-                   weight_fraction=weight_fraction)
+                   weight_fraction=weight_fraction, feedback_precision=feedback_precision, partial_transport=partial_transport)
     from ..hw import verilog  # Amaranth is needed only here
 
     text, facts = verilog.generate(config), verilog.description(config)

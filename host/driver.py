@@ -137,6 +137,8 @@ class Accelerator:
         batch_size : samples of a batch, the last may have fewer; all samples are one batch unless given.
         """
         self._check_samples(times, labels)
+        if not len(labels) or (batch_size is not None and batch_size < 1):
+            raise DriverError(f"{len(labels)} samples in batches of {batch_size}: at least one of each is needed")
         parts, kinds = [], []
         for begin in range(0, len(labels), batch_size or max(1, len(labels))):
             part = slice(begin, begin + (batch_size or len(labels)))

@@ -8,7 +8,7 @@ from .driver import Accelerator
 from .memories import memory_shapes
 from .schemes import Scheme
 
-__all__ = ["initial_memories", "initial_weights"]
+__all__ = ["feedback_random", "initial_memories", "initial_weights"]
 
 
 def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int, scale: float = 1.0) -> list[np.ndarray]:
@@ -26,6 +26,11 @@ def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int, scal
     return out
 
 
+def feedback_random(seed: int) -> np.random.RandomState:
+    """Draws the feedback weights of schemes that begin with random ones."""
+    return np.random.RandomState([seed, 1])
+
+
 def generator_states(config: CoreConfig, seed: int) -> dict[str, np.ndarray]:
     """States of rounding, and of transport where the build has it, all different."""
     names = ("random", "transport_random") if config.partial_transport else ("random",)
@@ -38,7 +43,7 @@ def initial_memories(accelerator: Accelerator, seed: int) -> dict[str, np.ndarra
     the weights, or random, or of one size), gradients (or momentum) zero."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
-    random, weights = np.random.RandomState([seed, 1]), initial_weights(config, layers, seed)
+    random, weights = feedback_random(seed), initial_weights(config, layers, seed)
     schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
     for l, weight in enumerate(weights, start=1):
         memories[f"weight_{l}"] = weight

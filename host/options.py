@@ -14,7 +14,7 @@ from .builds import build, layer_sizes
 from .data import DATA_SETS
 from .devices import DEVICES
 from .problems import OptionError
-from .schemes import FEEDBACKS, needs_choice, schemes
+from .schemes import FEEDBACKS, has_interval, needs_choice, schemes
 from .settings import NetworkSettings
 
 __all__ = ["READOUTS", "TrainOptions", "comma_numbers", "resolve", "resume"]
@@ -29,7 +29,6 @@ DATA_DEFAULTS: dict[str, dict] = {
                       "lanes": 32},
 }
 FBP_INTERVAL = 100
-EVERY_UPDATE = ("bp", "sfa", "ss", "fa")  # feedbacks that have no interval
 LISTS = ("lr", "fraction", "probability", "alpha")
 
 
@@ -85,9 +84,9 @@ class TrainOptions:
                 raise OptionError(f"{flag(name)} {getattr(self, name)}: at least {low} is needed")
         if not 0 < self.lr_decay <= 1:
             raise OptionError(f"--lr-decay {self.lr_decay}: a factor above 0 and up to 1 is needed")
-        if self.feedback in EVERY_UPDATE and self.interval != 1:
-            raise OptionError(f"--feedback {self.feedback} knows no interval: leave out --interval {self.interval}, "
-                              "or choose --feedback fbp")
+        if self.interval != 1 and not has_interval(self.feedback, self.transport):
+            what = f"--feedback {self.feedback}" + (f" --transport {self.transport}" if self.transport != "full" else "")
+            raise OptionError(f"{what} knows no interval: leave out --interval {self.interval}, or choose --feedback fbp")
         if self.seed >= 1 << 32:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
 
@@ -186,7 +185,9 @@ def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults."""
     chosen = explicit(given, file)
     defaults = dict(DATA_DEFAULTS.get(chosen.get("data"), DATA_DEFAULTS["digits"]))
-    defaults["interval"] = 1 if chosen.get("feedback") in EVERY_UPDATE else FBP_INTERVAL
+    named = TrainOptions.__dataclass_fields__
+    scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
+    defaults["interval"] = FBP_INTERVAL if has_interval(*scheme) else 1
     return TrainOptions(**defaults | chosen)
 
 

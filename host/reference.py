@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 
 from ..model.exact.update import MOMENTUM_FACTOR, MOMENTUM_SHIFT
-from ..model.reference import SGD, EpochResult, ReferenceNetwork, SignMomentum, train_reference
-from ..spec.config import Optimizer
+from ..model.reference import SGD, EpochResult, ReferenceNetwork, ReferenceTransport, SignMomentum, train_reference
+from ..spec.config import CoreConfig, Optimizer
 from .data import DataSet, Split, shuffled
-from .initial import initial_weights
+from .initial import feedback_random, initial_weights
 from .options import READOUTS, TrainOptions
 
 __all__ = ["train_float"]
@@ -30,8 +31,9 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
     core = options.core_config()
     weights = [torch.from_numpy(w.T / core.weight.one).float() for w in initial_weights(core, options.layers, options.seed)]
     optimizer = SGD() if options.optimizer == Optimizer.SGD else SignMomentum(MOMENTUM_FACTOR / 2**MOMENTUM_SHIFT)
+    moves, feedback = transport(options, core, [weight.numpy().T for weight in weights])
     network = ReferenceNetwork(weights, READOUTS[options.readout], options.clip, options.clip, optimizer,
-                               options.interval, core.window)
+                               options.interval, core.window, moves, feedback, options.seed)
 
     def epochs() -> Iterator[Iterator[torch.Tensor]]:
         number = 0
@@ -47,6 +49,19 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
     scales = options.lr * network.depth if len(options.lr) == 1 else options.lr
     return train_reference(network, tensors(data.train), tensors(data.test), epochs(), lambda epoch: options.lr_decay**epoch,
                            scales, options.weight_decay, finished)
+
+
+def transport(options: TrainOptions, core: CoreConfig, weights: list[np.ndarray]) -> tuple[list, list]:
+    """Scheme, and feedback weights at the start, of layers 2 to L; ``weights`` [n_in, n_out] of layers 1 to L, real."""
+    random, moves, feedback = feedback_random(options.seed), [], []
+    for scheme, weight in zip(options.settings(0).schemes, weights[1:], strict=True):
+        held = scheme.registers(core, *weight.shape)
+        moves.append(ReferenceTransport(
+            values=held.values, every_update=held.every_update, signs=held.signs, fraction=scheme.fraction,
+            probability=scheme.probability, alpha=scheme.alpha))
+        start = scheme.real(weight, random)
+        feedback.append(torch.from_numpy(start.T).float())
+    return moves, feedback
 
 
 def tensors(split: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

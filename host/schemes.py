@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from ..spec.config import CoreConfig
 from ..spec.transport import (
     PROBABILITY_BITS,
     TEMPERATURE_BITS,
-    TEMPERATURE_FRACTION,
     LayerTransport,
     Precision,
     Signs,
@@ -18,7 +18,7 @@ from ..spec.transport import (
 )
 from .problems import OptionError
 
-__all__ = ["FEEDBACKS", "TRANSPORTS", "Scheme", "needs_choice", "schemes"]
+__all__ = ["FEEDBACKS", "TRANSPORTS", "Scheme", "has_interval", "needs_choice", "schemes"]
 
 FEEDBACKS = {
     "bp": "all weights after every update", "fbp": "weights at the interval, frozen between (Frozen Backpropagation)",
@@ -29,7 +29,16 @@ TRANSPORTS = {
     "full": Values.ALL, "top-k": Values.TOP_K, "random": Values.RANDOM, "change": Values.CHANGE,
 }
 CHOOSING = ("fbp", "fbp-signs")  # feedbacks whose transport may choose single weights
+NO_INTERVAL = ("bp", "sfa", "ss", "fa")
 SYMMETRIC = ("ss", "fss")
+
+
+def has_interval(feedback: str, transport: str) -> bool:
+    """Whether any scheme of two lists does something at the interval."""
+    pairs = feedback.split(","), transport.split(",")
+    length = max(map(len, pairs))
+    return any(name not in NO_INTERVAL and (name not in CHOOSING or move != "change")
+               for name, move in zip(*(names * length if len(names) == 1 else names for names in pairs), strict=False))
 
 
 def needs_choice(transport: str) -> bool:
@@ -70,6 +79,9 @@ class Scheme:
             raise OptionError(f"--probability {self.probability}: a number from 0 to 1 is needed")
         if self.transport == "change" and not self.alpha > 0:
             raise OptionError(f"--alpha {self.alpha}: a temperature above 0 is needed")
+        for name in ("fraction", "probability", "alpha"):
+            if not isfinite(getattr(self, name) or 0):
+                raise OptionError(f"--{name} {getattr(self, name)}: a finite number is needed")
 
     def registers(self, config: CoreConfig, n_in: int, n_out: int) -> LayerTransport:
         """What the layer's registers hold. Raises OptionError for what the build lacks or cannot express."""
@@ -94,27 +106,36 @@ class Scheme:
                                       f"at least {1 / weights:.2g} is needed")
                 return count
             case "random":
-                return round(self.probability * 2**PROBABILITY_BITS)
+                register = round(self.probability * 2**PROBABILITY_BITS)
+                if self.probability and not register:
+                    raise OptionError(f"--probability {self.probability}: the generators know multiples of "
+                                      f"{2**-PROBABILITY_BITS:.2g}")
+                return register
             case "change":
-                register = temperature_register(self.alpha)
+                register = temperature_register(min(self.alpha, 1 << TEMPERATURE_BITS))
                 if not 0 < register < 1 << TEMPERATURE_BITS:
                     unit = temperature_register(1.0)
-                    raise OptionError(f"--alpha {self.alpha}: this build holds {1 / unit:.2g} to "
-                                      f"{(1 << TEMPERATURE_BITS - TEMPERATURE_FRACTION) / 0.6932:.3g}")
+                    raise OptionError(f"--alpha {self.alpha}: the registers hold {1 / unit:.2g} to "
+                                      f"{((1 << TEMPERATURE_BITS) - 1) // (unit / 10) / 10}")
                 return register
         return 0
 
     def initial(self, config: CoreConfig, weight: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """Stored feedback weights [n_in, n_out] before training; ``weight`` in the weight format."""
-        drawn = random.standard_normal(weight.shape) * np.sqrt(2 / len(weight)) * config.weight.one
-        if self.feedback == "fa":
-            return stored(config, np.rint(drawn).astype(np.int64))
-        sign = np.where(weight < 0, -1, 1)
-        if self.feedback == "sfa":
-            return stored(config, sign * np.rint(np.abs(drawn)).astype(np.int64))
         if self.feedback in SYMMETRIC:
-            return stored(config, sign * symmetric_scale(config, len(weight)))
-        return stored(config, weight)
+            if config.feedback_precision is Precision.SIGN:
+                return stored(config, weight)
+            size = stored(config, np.array(symmetric_scale(config, len(weight))))  # one for both signs, and never 0
+            return np.where(weight < 0, -1, 1) * max(1, int(size))
+        return stored(config, np.rint(self.real(weight / config.weight.one, random) * config.weight.one).astype(np.int64))
+
+    def real(self, weight: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        """Feedback weights [n_in, n_out] before training as real numbers."""
+        deviation = np.sqrt(2 / len(weight))
+        drawn, sign = random.standard_normal(weight.shape) * deviation, np.where(weight < 0, -1, 1)
+        if self.feedback == "fa":
+            return drawn
+        return {"sfa": sign * np.abs(drawn), "ss": sign * deviation, "fss": sign * deviation}.get(self.feedback, weight)
 
 
 def symmetric_scale(config: CoreConfig, n_in: int) -> int:
@@ -141,7 +162,7 @@ def schemes(depth: int, feedback: str, transport: str = "full", fraction: Sequen
     layers = max(1, depth - 1)
     for name, values in lists.items():
         if len(values) not in ((1, layers) if name in ("feedback", "transport") else (0, 1, layers)):
-            raise OptionError(f"--{name}: {len(values)} values for {layers} layers with feedback weights: "
+            raise OptionError(f"--{name}: {len(values)} values for {layers} layer{'s' * (layers > 1)} with feedback weights: "
                               "give one, or one for each")
     spread = [values * layers if len(values) == 1 else values or [None] * layers for values in map(list, lists.values())]
     return tuple(Scheme(**dict(zip(lists, values, strict=True))) for values in zip(*spread, strict=True))[:depth - 1]

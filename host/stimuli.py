@@ -75,6 +75,7 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
             out[name] = np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64)
             extreme = random.choice([weight.min, weight.max, 0, 0, 0, 0], shape[0])  # the first neuron's updates saturate
             out[name][:, 0] = np.where(extreme, extreme, out[name][:, 0])
+            out[name][random.random(shape) < 0.05] = 0  # neither sign
     return out
 
 

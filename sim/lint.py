@@ -15,6 +15,9 @@ BUILDS = {
     "sgd": CoreConfig.for_network((20, 12, 5), lanes=4),
     "sign-momentum": CoreConfig.for_network((20, 12, 5), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM),
     "no gradient memory": CoreConfig.for_network((20, 12, 5), lanes=4, gradient_memory=False),
+    "partial transport": CoreConfig.for_network((20, 12, 5), lanes=4, partial_transport=True),
+    "4-bit feedback weights": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="4-bit"),
+    "feedback signs": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="sign"),
 }
 """Small builds that between them contain every optional part; warnings do not depend on sizes."""
 

@@ -3,5 +3,6 @@
 from .network import ReferenceNetwork
 from .optimizer import SGD, SignMomentum
 from .training import EpochResult, train_reference
+from .transport import ReferenceTransport
 
-__all__ = ["SGD", "EpochResult", "ReferenceNetwork", "SignMomentum", "train_reference"]
+__all__ = ["SGD", "EpochResult", "ReferenceNetwork", "ReferenceTransport", "SignMomentum", "train_reference"]

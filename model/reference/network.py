@@ -9,6 +9,7 @@ from torch import Tensor
 from ...spec.network import Readout
 from .neuron import Spikes, fire, integrate
 from .optimizer import SGD, SignMomentum
+from .transport import ReferenceTransport
 
 __all__ = ["ReferenceNetwork"]
 
@@ -23,23 +24,30 @@ class ReferenceNetwork:
     level_clip, slope_clip : clips of |ds/dI| and |ds/dW|; ``inf`` gives the exact derivatives.
     optimizer : update rule.
     interval : transport interval Phi in updates; 1 is BP, larger values are Frozen Backpropagation, 0 never.
+    schemes : feedback and transport of layers 2 to L; all weights at the interval unless given.
+    feedback : B of layers 2 to L at the start; the weights unless given.
+    seed : of random and change-weighted choice.
     window : unit of the ``times`` that ``train`` and ``infer`` take: T counts as this many of them.
 
     Members
     -------
     weights, feedback, gradients : for each weight layer [n_out, n_in]; feedback starts as a copy of the weights;
         gradients of the summed loss dL/dW since the last update.
+    transported : weights whose value was copied.
     """
 
     def __init__(self, weights: Sequence[Tensor], readout: Readout = Readout.POTENTIAL, level_clip: float = 1.0,
                  slope_clip: float = 1.0, optimizer: SGD | SignMomentum | None = None, interval: int = 1,
-                 window: float = 1.0):
+                 window: float = 1.0, schemes: Sequence[ReferenceTransport] | None = None,
+                 feedback: Sequence[Tensor] | None = None, seed: int = 0):
         self.weights = [w.detach().clone() for w in weights]
-        self.feedback = [w.clone() for w in self.weights]
+        self.feedback = [w.detach().clone() for w in (self.weights if feedback is None else [self.weights[0], *feedback])]
+        self.schemes = schemes or [ReferenceTransport()] * (len(self.weights) - 1)
+        self._generator = torch.Generator().manual_seed(seed)
         self.gradients = [torch.zeros_like(w) for w in self.weights]
         self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
         self.optimizer = optimizer or SGD()
-        self.interval, self.position, self.window = interval, 0, window
+        self.interval, self.position, self.window, self.transported = interval, 0, window, 0
         self._samples = 0
 
     @classmethod
@@ -75,7 +83,7 @@ class ReferenceNetwork:
         return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
 
     def update(self, rates: Sequence[float], decays: Sequence[float] | None = None) -> bool:
-        """Step every layer by the mean gradient since the last update; True when weights were transported.
+        """Step every layer by the mean gradient since the last update; True at the end of the interval.
 
         ``rates``, ``decays`` : for each weight layer, learning rate and decoupled decay of this step.
         """
@@ -85,12 +93,12 @@ class ReferenceNetwork:
             gradient.zero_()
         self._samples = 0
         self.position += 1
-        if self.position != self.interval:
-            return False
-        self.position = 0
-        for weight, back in zip(self.weights, self.feedback, strict=True):
-            back.copy_(weight)
-        return True
+        at_interval = self.position == self.interval
+        if at_interval:
+            self.position = 0
+        for scheme, weight, back in zip(self.schemes, self.weights[1:], self.feedback[1:], strict=True):
+            self.transported += scheme.move(weight, back, at_interval, self._generator)
+        return at_interval
 
     def _forward(self, times: Tensor, fired: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]], list[Spikes]]:
         """Logits, each weight layer's (a, fired) inputs, and each layer's spikes."""

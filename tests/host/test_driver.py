@@ -132,53 +132,47 @@ def test_training_counts_and_moves_weights_and_inference_does_not(golden):
     assert not any(golden.counters().values())
 
 
-def after_training(samples: int, exchanges: list[slice], scheme: Scheme, *, batch_size: int | None = 4, inputs=None, **build):
-    """Results, memories and counters after batches in these exchanges."""
-    config = CoreConfig.for_network((9, 7, 6, 5), lanes=4, **build)
-    accelerator = Accelerator(open_device("golden", config))
-    accelerator.configure(NetworkSettings(layers=(9, 7, 6, 5), learning_rates=(0.25,), batch_size=4, interval=2, schemes=(scheme,) * 2))
-    write_memories(accelerator, initial_memories(accelerator, 1))
-    accelerator.clear_counters()
-    random = np.random.default_rng(3)
-    times, labels, fired = random.integers(0, 257, (samples, 9)), random.integers(0, 5, samples), random.random((samples, 9)) < 0.9
-    parts = [accelerator.train(times[part], labels[part], fired[part] if inputs else None, batch_size=batch_size) for part in exchanges]
+def after_training(samples: int, exchanges: list[slice], scheme: Scheme, *, batch_size: int | None = 4, silence=0.0, **build):
+    """Results and memories, counters, and transport position after batches in these exchanges."""
+    layers, random = (9, 7, 6, 5), np.random.default_rng(3)
+    unit = Accelerator(open_device("golden", CoreConfig.for_network(layers, lanes=4, **build)))
+    unit.configure(NetworkSettings(layers=layers, learning_rates=(0.25,), batch_size=4, interval=2, schemes=(scheme,) * 2))
+    write_memories(unit, initial_memories(unit, 1))
+    unit.clear_counters()
+    times, labels = random.integers(0, 257, (samples, 9)), random.integers(0, 5, samples)
+    fired = random.random(times.shape) >= silence
+    parts = [unit.train(times[part], labels[part], fired[part] if silence else None, batch_size) for part in exchanges]
     results = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("predictions", "labels", "logits")}
     assert np.array_equal(results["labels"], labels)
-    return results | read_memories(accelerator), accelerator.counters(), accelerator.read("INTERVAL_POSITION")
+    return results | read_memories(unit), unit.counters(), unit.read("INTERVAL_POSITION")
+
+
+def fours(samples: int) -> list[slice]:
+    """Batches of four; the last may be smaller."""
+    return [slice(begin, begin + 4) for begin in range(0, samples, 4)]
 
 
 @pytest.mark.parametrize("scheme, build", [
     (Scheme(feedback="bp"), {}), (Scheme(feedback="fbp"), {}), (RANDOM, {"partial_transport": True}),
     (Scheme(feedback="ss"), {"feedback_precision": "sign"}), (Scheme(feedback="bp"), {"gradient_memory": False})])
-@pytest.mark.parametrize("samples, batches", [(12, 3), (14, 4), (3, 1), (4, 1)])
-def test_batches_of_one_exchange_do_what_they_do_alone(scheme, build, samples, batches):
-    """The last batch may be smaller; only what overlaps takes fewer cycles."""
-    alone = [slice(begin, begin + 4) for begin in range(0, samples, 4)]
-    one = after_training(samples, [slice(None)], scheme, **build)
-    for expected in (after_training(samples, alone, scheme, **build), after_training(samples, alone, scheme, batch_size=None, **build)):
-        assert one[0].keys() == expected[0].keys() and all(np.array_equal(one[0][name], expected[0][name]) for name in one[0])
-        assert one[2] == expected[2] and one[1]["UPDATES"] == batches and one[1]["SAMPLES_TRAINED"] == samples
-        assert [name for name in one[1] if one[1][name] != expected[1][name] and name not in OVERLAP] == []
-        assert all(one[1][name] <= expected[1][name] for name in OVERLAP)
-        if scheme.feedback == "bp" and batches > 1:
-            assert all(one[1][name] < expected[1][name] for name in OVERLAP)
-        if batches == 1:
-            assert one[1] == expected[1]
+@pytest.mark.parametrize("samples", [3, 4, 12, 14])
+def test_batches_of_one_exchange_do_what_they_do_alone(scheme, build, samples):
+    alone = fours(samples)
+    (values, counts, position), (expected, counts_alone, position_alone) = (
+        after_training(samples, *how, **build) for how in (([slice(None)], scheme), (alone, scheme)))
+    assert values.keys() == expected.keys() and all(np.array_equal(values[name], expected[name]) for name in values)
+    assert position == position_alone and (counts["UPDATES"], counts["SAMPLES_TRAINED"]) == (len(alone), samples)
+    assert counts.keys() == counts_alone.keys()
+    assert [name for name in counts if counts[name] != counts_alone[name] and name not in OVERLAP] == []
+    for name in OVERLAP:  # a transport under a forward pass costs less, and one with nothing behind it as much
+        assert counts[name] < counts_alone[name] if len(alone) > 2 else counts[name] == counts_alone[name]
 
 
 def test_batches_of_one_exchange_keep_which_inputs_fire():
-    alone = [slice(begin, begin + 4) for begin in range(0, 10, 4)]
-    one, expected, other = (after_training(10, parts, Scheme(feedback="fbp"), inputs=inputs)[0]
-                            for parts, inputs in (([slice(None)], True), (alone, True), (alone, False)))
+    one, expected, other = (after_training(10, parts, Scheme(feedback="fbp"), silence=silence)[0]
+                            for parts, silence in (([slice(None)], 0.2), (fours(10), 0.2), (fours(10), 0.0)))
     assert all(np.array_equal(one[name], expected[name]) for name in one)
     assert not np.array_equal(one["weight_1"], other["weight_1"])
-
-
-@pytest.mark.xfail(strict=True, reason="ValueError: need at least one array to concatenate; it was an UPDATE alone")
-@pytest.mark.parametrize("batch_size", [None, 4])
-def test_an_empty_batch_is_an_update_alone(golden, batch_size):
-    results = golden.train(np.zeros((0, 5), int), np.zeros(0, int), batch_size=batch_size)
-    assert len(results.labels) == 0 and golden.counters()["UPDATES"] == 1
 
 
 def test_memories_and_transport_position_survive_a_new_configuration(golden):

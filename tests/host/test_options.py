@@ -100,7 +100,7 @@ def test_a_run_continues_with_its_own_options():
     ({"layers": "64-100-10"}, r"^--layers 64-100-10: this run began with 64-128-10; leave the option out, or start a new run"),
     ({"seed": 2}, r"^--seed 2: this run began with 1; "),
     ({"alpha": "0.5"}, r"^--alpha 0\.5: this run began with not given; "),
-    ({"feedback": "fa"}, r"^--feedback fa: this run began with fbp; "),
+    ({"feedback": "fbp-signs"}, r"^--feedback fbp-signs: this run began with fbp; "),
     ({"samples": 7}, r"^--samples 7: this run began with not given; "),
 ])
 def test_a_run_does_not_become_another(given, message):

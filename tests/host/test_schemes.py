@@ -67,21 +67,19 @@ def test_numbers_outside_their_range_are_refused(transport, number, values, need
 
 @pytest.mark.parametrize("given, line", [
     ({"transport": "top-k", "fraction": 0.011}, r"--fraction 0.011: no weight of the layer's 42; at least 0.024 is needed"),
-    ({"transport": "change", "alpha": 4e-5}, r"--alpha 4e-05: this build holds 8.8e-05 to 23.1"),
-    ({"transport": "change", "alpha": 23.2}, r"--alpha 23.2: this build holds 8.8e-05 to 23.1"),
-    ({"transport": "change", "alpha": 1e9}, r"--alpha 1000000000.0: this build holds 8.8e-05 to 23.1")])
+    ({"transport": "change", "alpha": 4e-5}, r"--alpha 4e-05: the registers hold 8.8e-05 to 23.0"),
+    ({"transport": "change", "alpha": 23.2}, r"--alpha 23.2: the registers hold 8.8e-05 to 23.0"),
+    ({"transport": "change", "alpha": 1e9}, r"--alpha 1000000000.0: the registers hold 8.8e-05 to 23.0")])
 def test_numbers_that_no_register_expresses_are_refused(given, line):
     assert refusal(lambda: Scheme(feedback="fbp", **given).registers(PARTIAL, 7, 6)) == line
 
 
-@pytest.mark.xfail(strict=True, reason="OverflowError")
 @pytest.mark.parametrize("alpha", [INF, 1e308])
 def test_an_endless_temperature_is_refused(alpha):
     line = refusal(lambda: Scheme(feedback="fbp", transport="change", alpha=alpha).registers(PARTIAL, 7, 6))
     assert line.startswith(f"--alpha {alpha}: ")
 
 
-@pytest.mark.xfail(strict=True, reason="accepted; the run's record then differs from itself, so --resume refuses it")
 @pytest.mark.parametrize("name", ["fraction", "probability", "alpha"])
 def test_nan_is_refused_where_nothing_uses_the_number_either(name):
     assert refusal(lambda: Scheme(feedback="fbp", **{name: NAN})).startswith(f"--{name} nan")
@@ -137,8 +135,8 @@ def test_every_element_of_a_list_is_checked(given, line):
 @pytest.mark.parametrize("given, line", [
     ({"feedback": "dfa"}, "--feedback 'dfa' is unknown"), ({"transport": "top-k"}, "--transport top-k needs --fraction"),
     ({"transport": "random", "probability": "nan"}, "--probability nan: "),
-    ({"feedback": "bp,fa"}, "--feedback: 2 values for 1 layers"),
-    ({"transport": "change", "alpha": "1e6"}, "--alpha 1000000.0: "),
+    ({"feedback": "bp,fa", "interval": None}, "--feedback: 2 values for 1 layer"),
+    ({"transport": "change", "alpha": "1e6", "interval": None}, "--alpha 1000000.0: "),
     ({"feedback": "sfa", "feedback_precision": "sign", "interval": None}, "--feedback sfa: this build keeps signs only"),
     ({"transport": "top-k", "fraction": "1e-9"}, "--fraction 1e-09: no weight of the layer's 120")])
 def test_options_of_a_run_refuse_the_same(small_options, given, line):
@@ -208,7 +206,7 @@ def test_a_list_reaches_the_registers_of_its_layers():
 @pytest.mark.parametrize("feedback", ["fa", "bp"])
 def test_one_weight_layer_has_no_feedback_and_takes_one_value(feedback):
     assert schemes(1, feedback) == ()
-    assert refusal(lambda: schemes(1, f"{feedback},fbp")).startswith("--feedback: 2 values for 1 layers")
+    assert refusal(lambda: schemes(1, f"{feedback},fbp")).startswith("--feedback: 2 values for 1 layer")
 
 
 # -- initial feedback weights ------------------------------------------------------------------------
@@ -276,7 +274,6 @@ def test_a_layers_initial_feedback_weights_do_not_depend_on_other_layers_schemes
     assert np.array_equal(mixed["feedback_3"], alone["feedback_3"]) and np.array_equal(mixed["feedback_2"], mixed["weight_2"])
 
 
-@pytest.mark.xfail(strict=True, reason="halves and the least value round apart; 4 bits keep nothing of wide layers")
 @pytest.mark.parametrize("precision, n_in", [("8-bit", 39), ("8-bit", 666), ("4-bit", 8), ("4-bit", 82), ("4-bit", 4000)])
 @pytest.mark.parametrize("feedback", ["ss", "fss"])
 def test_one_size_is_the_same_for_both_signs_and_not_nothing(feedback, precision, n_in):

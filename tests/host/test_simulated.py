@@ -70,7 +70,10 @@ def test_a_run_moves_from_one_device_to_the_other(tmp_path, train):
 VERIFY = ["verify", "--layers", "9-7-5", "--lanes", "4", "--interval", "2", "--batches", "2", "--json"]
 
 
-@pytest.mark.parametrize("more", [[], ["--stall", "0.4"], ["--readout", "spike-time", "--feedback", "bp"]])
+@pytest.mark.parametrize("more", [[], ["--stall", "0.4"], ["--readout", "spike-time", "--feedback", "bp"],
+                                  ["--layers", "9-8-7-6-5", "--feedback", "fbp,fbp-signs,fbp", "--fraction", "0.2",
+                                   "--transport", "top-k,random,change", "--probability", "0.5", "--alpha", "0.1"],
+                                  ["--layers", "9-7-6-5", "--feedback", "ss,fss", "--feedback-precision", "sign"]])
 def test_every_state_of_the_simulated_accelerator_is_the_golden_models(capsys, more):
     code = main([*VERIFY, *more])
     result = json.loads(capsys.readouterr().out)

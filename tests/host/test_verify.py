@@ -30,8 +30,8 @@ class Fault:
         return received, ends
 
 
-def verification(second=None, *, gradient_memory=True, readout=Readout.POTENTIAL, **details) -> Verification:
-    config = CoreConfig.for_network(LAYERS, lanes=2, gradient_memory=gradient_memory)
+def verification(second=None, *, gradient_memory=True, partial=False, readout=Readout.POTENTIAL, **details) -> Verification:
+    config = CoreConfig.for_network(LAYERS, lanes=2, gradient_memory=gradient_memory, partial_transport=partial)
     settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=readout)
     check = Verification(open_device("golden", config), second(config) if second else open_device("golden", config),
                          settings, seed=5, **details)
@@ -93,6 +93,13 @@ def test_a_fault_in_any_memory_is_found_and_located(space):
     assert tally.mismatches == 1 == check.mismatches
     place = "lane 1" if space is Space.RANDOM else "neuron"
     assert tally.first.startswith("batch 1, before its update: ") and place in tally.first and "golden" in tally.first
+
+
+def test_a_fault_in_the_generators_of_transport_is_found_and_located():
+    check = verification(lambda config: Fault(config, Space.RANDOM), partial=True)
+    tally = check.tallies[states.KIND_NAMES[Space.RANDOM]]
+    assert check.mismatches == 1 and tally.first.startswith("batch 1, before its update: of transport, lane 1: simulated ")
+    assert tally.values == 2 * verification().tallies[states.KIND_NAMES[Space.RANDOM]].values
 
 
 def test_total_cycles_can_be_left_out():

@@ -14,10 +14,12 @@ import numpy as np
 QUICK = ("-O0", "-fvisibility=hidden")  # a device that runs for a second is not worth optimising
 
 
-def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, **options) -> dict:
-    """Mismatches by kind of state, and how many values were compared. Arguments as those of ``coldspike verify``."""
+def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, **options) -> dict:
+    """Mismatches by kind of state, and how many values were compared. Arguments as those of ``coldspike verify``; ``scheme`` are
+    those of ``schemes`` behind the depth."""
     from coldspike.host.devices import open_device
     from coldspike.host.options import READOUTS
+    from coldspike.host.schemes import schemes
     from coldspike.host.stimuli import random_settings
     from coldspike.host.verify import Verification
     from coldspike.sim import device
@@ -26,7 +28,8 @@ def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readou
     device.build_library = functools.partial(device.build_library, cxx_flags=QUICK)
     config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options)
     settings = random_settings(np.random.default_rng([seed, 2]), config, tuple(layers), batch_size=batch_size,
-                               readout=READOUTS[readout], interval=interval)
+                               readout=READOUTS[readout], interval=interval,
+                               schemes=schemes(len(layers) - 1, *scheme) if scheme else ())
     simulated = open_device("simulated", config, stall=stall, stall_seed=seed)
     try:
         check = Verification(open_device("golden", config), simulated, settings, seed=seed, total_cycles=not stall)

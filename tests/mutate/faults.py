@@ -22,11 +22,14 @@ class Check:
     optimizer: str = "sgd"
     gradient_memory: bool = True
     gradient_bits: int = 32
+    partial_transport: bool = False
+    scheme: tuple = ()
 
     def words(self) -> str:
         """What sets it apart, for people."""
         parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
         parts += ["no gradient memory"] * (not self.gradient_memory)
+        parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
         return ", ".join(parts)
@@ -42,6 +45,10 @@ class Fault(faulty.Fault):
 
 SGD = Check()  # the hidden layers have one and three blocks of lanes, the last one not full
 OTHER_SEED = Check(seed=2)  # hidden layers in which no neuron fires; no decay, columns are skipped
+SCHEMES = Check(layers=(9, 7, 5, 4, 3), batches=8, partial_transport=True,
+                scheme=("fbp-signs,fbp,fbp-signs", "random,change,top-k", (0.2,), (0.3,), (0.5,)))
+# Transport that outlasts the next forward pass, most of whose changes are nothing: ties.
+TOP_K = Check(layers=(9, 7, 5, 4, 3), batches=8, interval=1, partial_transport=True, scheme=("fbp", "top-k", (0.9,)))
 SPIKE_TIME = Check(readout="spike-time")
 MOMENTUM = Check(layers=(7, 5, 3), optimizer="sign-momentum", gradient_bits=24)
 EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
@@ -60,7 +67,8 @@ HARDWARE = [
     Fault(name="xorshift", file="hw/arithmetic/random_lanes.py", check=SGD,
           old="left, right, again = XORSHIFT", new="left, right, again = 13, 17, 6", why="another random sequence"),
     Fault(name="transposable-index", file="hw/memory/transposable.py", check=FOUR_LANES,
-          old="w_row.eq(bank - w_indices[2])", new="w_row.eq(bank + w_indices[2])", why="columns are written to other rows"),
+          old="w_row.eq(bank - Mux(self.s_en, self.s_index, w_indices[2]))",
+          new="w_row.eq(bank - Mux(self.s_en, self.s_index, -w_indices[2]))", why="columns are written to other rows"),
     Fault(name="scan-last-lane", file="hw/forward/scan.py", check=SGD,
           old="(((block << low) | k) < count)", new="(((block << low) | k) <= count)",
           why="a neuron too many in a block that is not full"),
@@ -104,11 +112,26 @@ HARDWARE = [
     Fault(name="touched-stays", file="hw/update/engine.py", check=SGD,
           old="touched.drop_en.eq(walker.valid)", new="touched.drop_en.eq(0)",
           why="columns that moved once are never skipped again"),
-    Fault(name="transport-address", file="hw/transport/controller.py", check=SGD,
-          old="address.eq(walker.word.address - offset)", new="address.eq(walker.word.address - offset + 1)",
+    Fault(name="transport-address", file="hw/transport/path.py", check=SGD,
+          old="address.eq(self.word.address - self.offset)", new="address.eq(self.word.address - self.offset + 1)",
           why="feedback weights land one word further"),
+    Fault(name="transport-unwaited", file="hw/core.py", check=TOP_K,
+          old="readout.backward_ready.eq(~backward.busy & ~self._transport.busy)", new="readout.backward_ready.eq(~backward.busy)",
+          why="the backward pass meets feedback weights on their way"),
+    Fault(name="transport-port", file="hw/memory/transposable.py", check=FOUR_LANES,
+          old="amount.eq(index)", new="amount.eq(-index)", why="columns read for transport are turned the wrong way"),
+    Fault(name="transport-ties", file="hw/transport/choice.py", check=TOP_K,
+          old="before[k] < left", new="before[k] <= left", why="a tie too many is copied"),
+    Fault(name="transport-bin", file="hw/transport/choice.py", check=TOP_K,
+          old="above[k].eq(self.bin[k] > self.limit)", new="above[k].eq(self.bin[k] >= self.limit)",
+          why="all ties are copied"),
+    Fault(name="transport-generators", file="hw/transport/path.py", check=SCHEMES,
+          old="Mux(self.values, self.mode, Values.NONE)", new="self.mode", why="generators step when signs alone are copied"),
+    Fault(name="transport-signs", file="hw/transport/precision.py", check=SCHEMES,
+          old="keeps = (stored < 0) == (weight < 0)", new="keeps = (stored < 0) == (weight < -64)",
+          why="small negative weights count as positive"),
     Fault(name="early-start", file="hw/control/sequencer.py", check=EVERY_SAMPLE,
-          old="can_overlap = 1 if self._config.gradient_memory else self.quiet", new="can_overlap = 1",
+          old="can_overlap = 1 if self._config.gradient_memory else settled", new="can_overlap = 1",
           why="without a gradient memory a sample starts before the weights of the one before are written"),
 ]
 
@@ -151,8 +174,11 @@ TIMING = [
     Fault(name="timing-empty-block", file="model/timing.py", check=OTHER_SEED,
           old="slots = np.maximum(fired, 1)", new="slots = fired", why="a block without spikes is thought to take no cycle"),
     Fault(name="timing-overlap", file="model/timing.py", check=EVERY_SAMPLE,
-          old="self.forward_free if config.gradient_memory else max(self.forward_free, self.quiet + 1)", new="self.forward_free",
+          old="self.forward_free if config.gradient_memory else max(self.forward_free, self.settled + 1)", new="self.forward_free",
           why="samples are thought to overlap without a gradient memory"),
+    Fault(name="timing-exposed", file="model/timing.py", check=TOP_K,
+          old="hidden += self._under_transport(scan, through)", new="hidden += 0",
+          why="the output scan is not thought to hide transport"),
     Fault(name="timing-drain", file="model/timing.py", check=SPARSE,
           old="max(0, at.UPDATE_DRAIN - record.skipped_tail)", new="at.UPDATE_DRAIN",
           why="skipped columns are not thought to hide the pipeline's drain"),

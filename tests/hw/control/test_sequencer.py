@@ -1,4 +1,4 @@
-"""Sequencer among units of random speed: order, overlap, quiet, slots, results; an UPDATE that a sample waits for is left early."""
+"""Sequencer among units of random speed: order, overlap, quiet, slots, results; when an UPDATE is left."""
 
 import random
 

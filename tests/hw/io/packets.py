@@ -14,6 +14,13 @@ def sample(events: list[tuple[int, int]], label: int | None = None) -> list[int]
     return [header(Kind.SAMPLE, label is not None, label or 0), len(events), *(i | a << 16 for i, a in events)]
 
 
+def columns(space: Space, layer: int, config: CoreConfig, layers: tuple[int, ...]) -> int:
+    """How many columns ``space`` has in ``layer``."""
+    if space == Space.RANDOM:
+        return 2 if config.partial_transport else 1
+    return layers[layer] if space in COLUMN_SPACES else 1
+
+
 def legal_layers(space: Space, config: CoreConfig, layers: tuple[int, ...]) -> range:
     """Layers that ``space`` has."""
     top = len(layers) - 1
@@ -67,7 +74,7 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], runnin
         if count > layers[0]:
             return bad(ErrorCode.LONG, 1)
     elif kind in (Kind.WRITE, Kind.READ):
-        if packet[1] >= (layers[value] if middle in COLUMN_SPACES else 1):
+        if packet[1] >= columns(Space(middle), value, config, layers):
             return bad(ErrorCode.ADDRESS, 1)
         fields["column"] = packet[1]
         if kind is Kind.WRITE:
@@ -106,7 +113,7 @@ def random_good(rng, config: CoreConfig, layers: tuple[int, ...]) -> list[int]:
     spaces = WRITABLE_SPACES if kind is Kind.WRITE else tuple(Space)
     space = rng.choice([s for s in spaces if legal_layers(s, config, layers)])
     layer = rng.choice(legal_layers(space, config, layers))
-    column = rng.randrange(layers[layer]) if space in COLUMN_SPACES else 0
+    column = rng.randrange(columns(space, layer, config, layers))
     count = 0
     if kind is Kind.WRITE:
         count = config.lanes if space is Space.RANDOM else layers[layer - 1]

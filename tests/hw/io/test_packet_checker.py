@@ -18,6 +18,7 @@ from .packets import judge, sample
 BUILDS = {
     "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2)),
     "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2)),
+    "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2)),
     "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2)),
 }
 

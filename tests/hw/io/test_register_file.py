@@ -14,26 +14,34 @@ from ..support import simulate, watch
 from .axi import read, write
 
 CONFIG = CoreConfig.for_network((5, 4, 3, 2), lanes=2)
-MAP = {register.name: register for register in register_map(CONFIG)}
+PARTIAL = CoreConfig.for_network((5, 4, 3, 2), lanes=2, partial_transport=True)
+SIGNS = CoreConfig.for_network((5, 4, 3, 2), lanes=2, feedback_precision="sign", weight_bits=8, weight_fraction=4)
 
 
-def access(dut):
+def map_of(config):
+    return {register.name: register for register in register_map(config)}
+
+
+MAP = map_of(CONFIG)
+
+
+def access(dut, registers):
     """Read and write by name; every answer is OKAY."""
     async def load(ctx, name):
-        data, response = await read(ctx, dut.bus, MAP[name].address)
+        data, response = await read(ctx, dut.bus, registers[name].address)
         assert response == Response.OKAY
         return data
 
     async def store(ctx, name, value, strobes=0b1111):
-        assert await write(ctx, dut.bus, MAP[name].address, value, strobes) == Response.OKAY
+        assert await write(ctx, dut.bus, registers[name].address, value, strobes) == Response.OKAY
         await ctx.tick()
     return load, store
 
 
-def run(body):
+def run(body, config=CONFIG):
     """Simulates ``body(ctx, dut, load, store)``; returns the trace of commands and irq."""
-    dut, trace = RegisterFile(CONFIG), []
-    load, store = access(dut)
+    dut, trace = RegisterFile(config), []
+    load, store = access(dut, map_of(config))
 
     async def testbench(ctx):
         await body(ctx, dut, load, store)
@@ -43,50 +51,59 @@ def run(body):
     return trace
 
 
-def settings_of(value):
+def settings_of(value, config):
     """Value of a SettingsLayout by register name."""
     out = {name.upper(): int(getattr(value, name)) for name in
            ("layers", "readout", "level_clip", "slope_clip", "interval", "interval_start")}
-    for l in range(CONFIG.max_layers + 1):
+    for l in range(config.max_layers + 1):
         out[f"SIZE_{l}"] = int(value.size[l])
-    for l in range(1, CONFIG.max_layers + 1):
+    for l in range(1, config.max_layers + 1):
         out[f"RATE_{l}"] = int(value.rate[l - 1].mantissa) | int(value.rate[l - 1].shift) << 8
         out[f"DECAY_{l}"] = int(value.decay[l - 1])
+    for l in range(2, config.max_layers + 1):
+        scheme = value.transport[l - 1]
+        out[f"TRANSPORT_{l}"] = int(scheme.signs) | int(scheme.every_update) << 2 | int(scheme["values"]) << 3
+        out |= {f"SELECT_{l}": int(value.select[l - 1])} if config.partial_transport else {}
+        out |= {f"SCALE_{l}": int(value.scale[l - 1])} if config is SIGNS else {}
     return out
 
 
-def test_reset_values_identity_and_unmapped_addresses():
+@pytest.mark.parametrize("config", [CONFIG, PARTIAL, SIGNS])
+def test_reset_values_identity_and_unmapped_addresses(config):
+    registers = map_of(config)
+
     async def body(ctx, dut, load, store):
-        assert await load(ctx, "DIGEST") == core_digest(CONFIG)
-        for name, register in MAP.items():
+        assert await load(ctx, "DIGEST") == core_digest(config)
+        for name, register in registers.items():
             if name != "DIGEST":
                 assert await load(ctx, name) == register.reset, name
-        mapped = {register.address for register in MAP.values()}
+        mapped = {register.address for register in registers.values()}
         for address in set(range(0, 0x400, 4)) | {0xFFC}:
             if address not in mapped:
                 assert await read(ctx, dut.bus, address) == (0, Response.SLVERR)
         for address in (0x01C, 0x0FC, 0xFFC):
             assert await write(ctx, dut.bus, address, 1) == Response.SLVERR
-    run(body)
+    run(body, config)
 
 
-def test_configuration_is_written_by_bytes_and_reaches_the_settings():
-    rng = random.Random(1)
-    names = [name for name, register in MAP.items() if register.access is Access.CONFIG]
-    expected = {name: MAP[name].reset for name in names}
+@pytest.mark.parametrize("config", [CONFIG, PARTIAL, SIGNS])
+def test_configuration_is_written_by_bytes_and_reaches_the_settings(config):
+    rng, registers = random.Random(1), map_of(config)
+    names = [name for name, register in registers.items() if register.access is Access.CONFIG]
+    expected = {name: registers[name].reset for name in names}
 
     async def body(ctx, dut, load, store):
-        assert settings_of(ctx.get(dut.settings)) == expected
+        assert settings_of(ctx.get(dut.settings), config) == expected
         for name in rng.sample(names * 4, 4 * len(names)):
             value, strobes = rng.getrandbits(32), rng.choice([0b1111, rng.getrandbits(4)])
             await store(ctx, name, value, strobes)
             mask = sum(0xFF << 8 * n for n in range(4) if strobes >> n & 1)
-            expected[name] = (expected[name] & ~mask | value & mask) & ((1 << MAP[name].bits) - 1)
-            assert settings_of(ctx.get(dut.settings)) == expected
+            expected[name] = (expected[name] & ~mask | value & mask) & ((1 << registers[name].bits) - 1)
+            assert settings_of(ctx.get(dut.settings), config) == expected
         for name in names:
             assert await load(ctx, name) == expected[name]
         assert await load(ctx, "STATUS") == 0
-    run(body)
+    run(body, config)
 
 
 def test_state_from_outside():

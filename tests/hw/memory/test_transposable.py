@@ -1,5 +1,5 @@
-"""TransposableMemory against a matrix: written by columns, read by rows and columns, one of each a cycle; columns also through the
-write port."""
+"""TransposableMemory against a matrix: written by columns, read by rows and columns, one of each a cycle; columns
+also through the write port."""
 
 import random
 

@@ -19,15 +19,16 @@ BIN, NEGLOG = TransportOracle.bin, TransportOracle.neglog
 
 
 def play_words(dut, lanes, words, rng, *, gap, **stable):
-    """Offers words (changes by lane, lanes present, counting or not), with gaps. A dict in place of a word: all are through, and a
-    pass begins with this ``limit`` and ``remaining``.
+    """Offers words (changes by lane, lanes present, counting or not), with gaps. A dict in place of a word: all are through,
+    and a pass begins with this ``limit`` and ``remaining``.
 
     Returns for each word (chosen, (bin_en, bin_present, bins), generators' states that it sees), and the states at the end.
     """
     cycles, places, held = [], [], {}
     for word in words:
         while rng.random() < gap:
-            cycles.append(held | {"present": rng.getrandbits(lanes), "change": [rng.getrandbits(CHANGE_BITS) for _ in range(lanes)]})
+            change = [rng.getrandbits(CHANGE_BITS) for _ in range(lanes)]
+            cycles.append(held | {"present": rng.getrandbits(lanes), "change": change})
         if isinstance(word, dict):
             cycles += [held] * LATENCY
             held = {"limit": word["limit"]}
@@ -61,8 +62,8 @@ def test_every_bin():
     assert [bins for _, bins, _ in shown] == [(1, 15, [BIN(c) for c in word[0]]) for word in words]
 
 
-@pytest.mark.parametrize("lanes, changes, gap", [(2, [5, 6, 7], 0), (4, [900, 901], 0), (4, [0, 3, LARGEST], 0.3), (8, range(40), 0),
-                                                 (8, [1 << n for n in range(18)], 0.3)])
+@pytest.mark.parametrize("lanes, changes, gap", [
+    (2, [5, 6, 7], 0), (4, [900, 901], 0), (4, [0, 3, LARGEST], 0.3), (8, range(40), 0), (8, [1 << n for n in range(18)], 0.3)])
 def test_largest(lanes, changes, gap):
     """Of ties the first ones, over the borders of words; exactly K are chosen, or all."""
     rng = random.Random(lanes)
@@ -102,25 +103,27 @@ def generators(shown, states, words):
         assert after == (now if counting else [xorshift_step(state) for state in now])
 
 
-@pytest.mark.parametrize("lanes, gap", [(2, 0), (8, 0.4)])
-@pytest.mark.parametrize("select", [0, 1, 1 << 20, 1 << 23, (1 << 24) - 1, 1 << 24, (1 << 32) - 1])
-def test_random(lanes, gap, select):
+@pytest.mark.parametrize("select, lanes, gap", [
+    (0, 2, 0), (1 << 20, 4, 0), (1 << 23, 8, 0), (1 << 23, 2, 0.4), ((1 << 24) - 1, 4, 0.2), (1 << 24, 2, 0),
+    ((1 << 32) - 1, 4, 0)])
+def test_random(select, lanes, gap):
     rng = random.Random(select)
     words = [(changes, present, rng.random() < 0.2) for changes, present, _ in words_of(rng, lanes, 40, [0, LARGEST])]
-    shown, states = play_words(WeightChoice(CoreConfig(lanes=lanes)), lanes, words, rng, gap=gap, mode=Values.RANDOM, select=select)
+    dut = WeightChoice(CoreConfig(lanes=lanes))
+    shown, states = play_words(dut, lanes, words, rng, gap=gap, mode=Values.RANDOM, select=select)
     generators(shown, states, words)
     for (now, _, seen), (_, present, counting) in zip(shown, words, strict=True):
         assert counting or now == present & mask(state >> 8 < select for state in seen)
 
 
 @pytest.mark.parametrize("bits, fraction", [(8, 4), (16, 12), (18, 17), (6, 2)])
-@pytest.mark.parametrize("select", [0, 1, 32, 700, 11357, (1 << 18) - 1])
+@pytest.mark.parametrize("select", [0, 32, 11357, (1 << 18) - 1])
 def test_change_weighted(bits, fraction, select):
     """Changes of all sizes that the format allows."""
     rng = random.Random(select)
     config = CoreConfig(lanes=4, weight_bits=bits, weight_fraction=fraction)
     changes = [0, 1, (1 << bits) - 1, *(rng.getrandbits(rng.randint(1, bits)) for _ in range(20))]
-    words = [(word, present, rng.random() < 0.2) for word, present, _ in words_of(rng, 4, 50, changes)]
+    words = [(word, present, rng.random() < 0.2) for word, present, _ in words_of(rng, 4, 30, changes)]
     shown, states = play_words(WeightChoice(config), 4, words, rng, gap=0.2, mode=Values.CHANGE, select=select)
     generators(shown, states, words)
     for (now, _, seen), (word, present, counting) in zip(shown, words, strict=True):
