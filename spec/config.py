@@ -95,7 +95,8 @@ class CoreConfig:
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
-        if self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max:
+        signs = self.feedback_precision is Precision.SIGN
+        if not signs and (self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max):
             raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer or wider than the "
                              f"weights ({self.weight}): use 'full'")
         if self.partial_transport and self.feedback_precision is Precision.SIGN:

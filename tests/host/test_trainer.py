@@ -84,7 +84,7 @@ FBP = {"feedback": "fbp", "interval": 3}
     {"optimizer": "sgd", "lr": "0.2"}, {"feedback": "bp", "interval": None},
     {"optimizer": "sgd", "lr": "0.02", "gradient_memory": False},
     FBP | {"transport": "random", "probability": "0.5"}, FBP | {"transport": "top-k", "fraction": "0.25"},
-    {"feedback": "fbp-signs", "transport": "change", "alpha": "0.01", "interval": 3}, {"feedback": "fbp-signs", "interval": 3},
+    {"feedback": "fbp-signs", "transport": "change", "alpha": "0.01", "interval": None}, {"feedback": "fbp-signs", "interval": 3},
     {"feedback": "sfa", "interval": None}, {"feedback": "ss", "interval": None, "feedback_precision": "sign"},
     {"feedback": "fss", "interval": 3, "feedback_precision": "4-bit"}, {"feedback": "fa", "interval": None},
     {"layers": "64-12-12-10", "feedback": "fbp-signs,fss", "transport": "random,full", "probability": "0.5", "interval": 3}])

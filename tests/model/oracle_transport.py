@@ -80,7 +80,7 @@ class TransportOracle:
                     if scheme.values is Values.RANDOM:
                         take = x >> 8 < s
                     else:
-                        take = self.change(l, j, i) << (22 - self.c.weight_fraction) > s * self.neglog(x)
+                        take = self.change(l, j, i) << (22 - self.c.weight_fraction) > (s & (1 << 18) - 1) * self.neglog(x)
                     if take:
                         out.add((j, i))
                 self.transport_random = [xorshift_step(x) for x in self.transport_random]

@@ -101,7 +101,7 @@ SELECT = {Values.TOP_K: 13, Values.RANDOM: 7 << 21, Values.CHANGE: 900}
 SCHEMES = [(p, v, e, s) for p in Precision for v in Values for e in (False, True) for s in Signs
            if p is not Precision.SIGN or v not in PARTIAL]
 FORMATS = [(Precision.FULL, 4, 2), (Precision.FULL, 18, 17), (Precision.FULL, 18, 2), (Precision.EIGHT, 8, 6),
-           (Precision.EIGHT, 8, 7), (Precision.EIGHT, 18, 17), (Precision.FOUR, 5, 4), (Precision.FOUR, 12, 9),
+           (Precision.EIGHT, 18, 16), (Precision.FOUR, 5, 4), (Precision.FOUR, 12, 9),
            (Precision.SIGN, 6, 5)]
 
 
@@ -161,7 +161,7 @@ def test_top_k_and_ties(precision, select):
 
 @pytest.mark.parametrize("values, select, expected", [
     (Values.RANDOM, 0, 0), (Values.RANDOM, 1 << 24, 117), (Values.RANDOM, 0xFFFFFFFF, 117), (Values.RANDOM, 1 << 23, None),
-    (Values.CHANGE, 0, 117), (Values.CHANGE, 900, None), (Values.CHANGE, (1 << 18) - 1, None), (Values.CHANGE, 0xFFFFFFFF, 0)])
+    (Values.CHANGE, 0, 117), (Values.CHANGE, 900, None), (Values.CHANGE, (1 << 18) - 1, None), (Values.CHANGE, 0xFFFC0000, 117)])
 def test_limits_of_choice(values, select, expected):
     layers = (2, 13, 9)
     pair = Pair(build(layers, Precision.FULL), layers, 9, schemes=[LayerTransport(values=values, select=select)] * 2)
