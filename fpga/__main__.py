@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..spec.config import CoreConfig, Optimizer
+from ..spec.transport import Precision
 from .paths import paths as estimates
 from .placement import Placement, place
 from .synthesis import Netlist, synthesize
@@ -25,14 +26,17 @@ Layers = Annotated[str, typer.Option(help="largest network of the build")]
 Lanes = Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")]
 Rule = Annotated[str, typer.Option(help="sgd or sign-momentum")]
 Gradients = Annotated[bool, typer.Option(help="accumulate gradients over a batch; without, weights are updated every sample")]
+Feedback = Annotated[str, typer.Option("--feedback-precision", help=f"feedback weights: {', '.join(Precision)}")]
+Partial = Annotated[bool, typer.Option("--partial-transport", help="build the choice of single weights: top-k, random, change")]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 
 @app.command()
 def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
-          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True, as_json: AsJson = False) -> None:
+          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
+          feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, as_json: AsJson = False) -> None:
     """Synthesise the accelerator; print its area by component."""
-    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory)
+    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory, feedback_precision, partial_transport)
     with Console(stderr=True).status("synthesising"):
         netlist = synthesize(config, device, room)
     if as_json:
@@ -44,11 +48,12 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: 
 @app.command()
 def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
         optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
+        feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False,
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
         as_json: AsJson = False) -> None:
     """Synthesise, place and route; print area, clock rate and the critical path."""
-    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory)
+    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory, feedback_precision, partial_transport)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
         netlist = synthesize(config, device, room, pins=True)
@@ -85,16 +90,20 @@ def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Rule = str
             print(f"    {delay:5.1f}  {kind:16} {fanout:5}  {net}")
 
 
-def settle(target: str, layers: str, lanes: int, optimizer: str, gradient_memory: bool = True) -> tuple[Target, CoreConfig, Path]:
+def settle(target: str, layers: str, lanes: int, optimizer: str, gradient_memory: bool = True,
+           feedback_precision: str = str(Precision.FULL), partial_transport: bool = False) -> tuple[Target, CoreConfig, Path]:
     """Device, build and folder. Raises ToolError for a value that does not exist."""
     if target not in TARGETS:
         raise ToolError(f"--target {target!r} is unknown; choose one of: {', '.join(TARGETS)}")
     try:
         sizes = tuple(int(size) for size in layers.split("-"))
-        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer, gradient_memory=gradient_memory)
+        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer, gradient_memory=gradient_memory,
+                                        feedback_precision=feedback_precision, partial_transport=partial_transport)
     except ValueError as error:
         raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {optimizer}: {error}") from error
-    return TARGETS[target], config, ROOM / f"{target}-{layers}-{lanes}-{optimizer}{'' if gradient_memory else '-every-sample'}"
+    parts = [target, layers, str(lanes), optimizer, *["every-sample"] * (not gradient_memory), *["partial"] * partial_transport,
+             *[feedback_precision] * (feedback_precision != Precision.FULL)]
+    return TARGETS[target], config, ROOM / "-".join(parts)
 
 
 def facts(netlist: Netlist, config: CoreConfig) -> dict:
