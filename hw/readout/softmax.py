@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ...spec.packets import Kind
-from ..arithmetic.delay import delay
+from ..arithmetic.delay import delay, delays
 from ..arithmetic.reciprocal import Reciprocal
 from ..forward.rule import SpikeLayout
 from ..layouts import SLOTS, ResultLayout, shape_of
@@ -111,13 +111,15 @@ class SoftmaxReadout(wiring.Component):
         base = 17 - fraction
         product, rounded, half = (Signal(2 * VALUE_BITS, name=name) for name in ("product", "rounded", "half"))
         places, probability = Signal(range(base + (1 << len(reciprocal.length_late)))), Signal(fraction + 1)
-        late = delay(m, index, _ERROR_LATENCY, "error_index")
+        indices, is_label = delays(m, index, _ERROR_LATENCY, "error_index"), Signal()
+        late = indices[-1]
         m.d.comb += [
             values.r_addr.eq(index), values.r_en.eq(dividing),
             errors.w_en.eq(delay(m, dividing, _ERROR_LATENCY, "error_valid")),
             errors.w_addr.eq(Cat(late[:bits_for(self._config.max_outputs)], sample.slot)),
-            errors.w_data.eq(Mux(late == sample.label, 1 << fraction, 0) - probability),
+            errors.w_data.eq(Mux(is_label, 1 << fraction, 0) - probability),
         ]
+        m.d.sync += is_label.eq(indices[-2] == sample.label)  # a cycle ahead of its use
         m.d.sync += [  # the quotient and its length stand still by now
             half.eq((1 << (base - 1)) << reciprocal.length_late), places.eq(reciprocal.length_late + base),
             product.eq(values.r_data * reciprocal.quotient), rounded.eq(product + half), probability.eq(rounded >> places),
