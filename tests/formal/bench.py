@@ -1,5 +1,7 @@
 """A device under proof: free inputs, what is assumed of them, what must hold, and a view of the device's state."""
 
+import linecache
+
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, ClockDomain, Fragment, MemoryInstance, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
@@ -124,12 +126,24 @@ class Bench:
 
     def state(self, *path):
         """The signal that ``path`` (names of submodules, last the signal's own) leads to. KeyError unless there is just one."""
-        fragment = self._part(*path[:-1])
-        found = {id(signal): signal for statements in fragment.statements.values()
-                 for signal in (*statements._lhs_signals(), *statements._rhs_signals()) if signal.name == path[-1]}
+        statements, name = self._part(*path[:-1]).statements.values(), path[-1]
+        signals = {signal.duid: signal for part in statements for signal in (*part._lhs_signals(), *part._rhs_signals())}
+        found = [signal for signal in signals.values() if signal.name == name] or self._of_a_tuple(signals, name)
         if len(found) != 1:
             raise KeyError(f"{len(found)} signals named {'.'.join(path)}, not one: the proof does not fit the device")
-        return next(iter(found.values()))
+        return found[0]
+
+    @staticmethod
+    def _of_a_tuple(signals, name):
+        """Signals that one line gives to several names do not know theirs."""
+        lines, found = {}, []
+        for place in sorted(signals):
+            lines.setdefault(signals[place].src_loc, []).append(signals[place])
+        for (file, number), made in lines.items():
+            names = [target.strip() for target in linecache.getline(file, number).partition("=")[0].split(",")]
+            if len(names) == len(made) > 1 and name in names:
+                found.append(made[names.index(name)])
+        return found
 
     def in_state(self, *path):
         """Whether the machine of the submodule ``path[:-1]`` is in the state named ``path[-1]``."""

@@ -1,8 +1,9 @@
 """All proofs, by name."""
 
-from . import axi, queues, streams, structure, transport, transposable
+from . import axi, choice, queues, streams, structure, transport, transposable
 
 __all__ = ["PROOFS"]
 
-PROOFS = {proof.name: proof for module in (structure, streams, axi, queues, transposable, transport) for proof in module.PROOFS}
+MODULES = (structure, streams, axi, queues, transposable, transport, choice)
+PROOFS = {proof.name: proof for module in MODULES for proof in module.PROOFS}
 """Name -> Proof."""

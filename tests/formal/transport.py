@@ -28,14 +28,6 @@ BEFORE_WORDS = ColumnWalker.START_LATENCY + at.TRANSPORT_LOOK
 """From the look at a layer to its first word."""
 
 
-class Controller(TransportController):
-    """Shows the register that says whether the interval ended with the last update."""
-
-    def _interval(self, m):
-        ending, self.at_interval = super()._interval(m)
-        return ending, self.at_interval
-
-
 def chosen_network(bench, network):
     """Assumes the layout of spec/network.py for the layers that are used. Returns two lists by weight layer: its words and its
     weights."""
@@ -104,7 +96,7 @@ def position(bench, dut):
 
 
 def controller():
-    bench = Bench(dut := Controller(CONFIG), fixed=("network",))
+    bench = Bench(dut := TransportController(CONFIG), fixed=("network",))
     m, network = bench.m, dut.network
     words, weights = chosen_network(bench, network)
     exists, layer, tile, column, lane, place = element(bench, network)
@@ -175,7 +167,7 @@ def invariants(bench, dut, words, weights, copied_once, place, *, asked, ended, 
     for name, condition in machine.items():
         bench.invariant(~bench.in_state(name) | condition)
     bench.invariant(sum(bench.in_state(name) for name in machine) == 1)
-    bench.invariant(~dut.busy | (layer >= 1) & (layer <= network.layers) & (dut.at_interval == ended))
+    bench.invariant(~dut.busy | (layer >= 1) & (layer <= network.layers) & (bench.state("at_interval") == ended))
     bench.invariant(~dut.busy | looks | (layer < network.layers))
     bench.invariant(~dut.busy | looks | decides | here)
     bench.invariant(~dut.busy | looks | (path.values == bench.chosen(values, layer)) & (path.signs == bench.chosen(signs, layer)))
