@@ -12,7 +12,7 @@ from .experiments.plan import EXPERIMENTS
 from .experiments.runs import Results, carry_out
 from .experiments.tables import markdown, rich_table, rows
 from .files import write_whole
-from .problems import OptionError
+from .problems import Interrupted, OptionError
 
 __all__ = ["experiment"]
 
@@ -41,7 +41,10 @@ def experiment(
     changed = {k: v for k, v in (("epochs", epochs), ("samples", samples), ("test_samples", test_samples)) if v is not None}
     if not show:
         for device in ("golden", "simulated") if name == "rtl" else ("golden",):
-            carry_out(results, studies, 1 if name == "rtl" else seeds, WORK, screen, **changed | {"device": device})
+            try:
+                carry_out(results, studies, 1 if name == "rtl" else seeds, WORK, screen, **changed | {"device": device})
+            except Interrupted as stop:
+                raise Interrupted(stop.place, "the same command", stop.signal) from None
     found = rows(studies, results, seeds, **changed)
     if not found:
         raise OptionError(f"{out}: holds no result of {name}; leave out --show")

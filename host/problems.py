@@ -28,9 +28,10 @@ class Interrupted(Problem):
 
     Members
     -------
+    place : how far it had come. again : command that continues there.
     signal : number of the signal that asked for it (2 for Ctrl-C).
     """
 
-    def __init__(self, message: str, signal: int = 2):
-        super().__init__(message)
-        self.signal = signal
+    def __init__(self, place: str, again: str, signal: int = 2):
+        super().__init__(f"{place}; continue with: {again}")
+        self.place, self.again, self.signal = place, again, signal

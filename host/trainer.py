@@ -142,8 +142,8 @@ class Trainer:
 
     def _interrupt(self) -> None:
         path = self.save()
-        raise Interrupted(f"stopped after batch {self.state.batch} of {self.batches} in epoch {self.state.epoch + 1}; "
-                          f"continue with: coldspike train --resume {path.parent}", self.request.signal)
+        raise Interrupted(f"stopped after batch {self.state.batch} of {self.batches} in epoch {self.state.epoch + 1}",
+                          f"coldspike train --resume {path.parent}", self.request.signal)
 
     def _test(self) -> float:
         """Accuracy on the test samples, which leave no trace in the counters."""

@@ -11,6 +11,7 @@ from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
 from ..spec.transport import LayerTransport
 from .exact import AccessRecord, ExactNetwork, SampleRecord, UpdateRecord
+from .exact.transport import exactly_largest, largest
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
 from .timing import TimingModel
@@ -27,13 +28,15 @@ class GoldenDevice:
     Parameters
     ----------
     config : the build.
+    exact_choice : top-K transport takes exactly the largest changes, in place of the histogram's choice; no hardware does so.
 
     Members
     -------
     network : the network that was started last (its state may be looked at), or None.
     """
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, exact_choice: bool = False):
+        self._top_k = exactly_largest if exact_choice else largest
         self.config, self.timing = config, TimingModel()
         self.network: ExactNetwork | None = None
         self._registers = {r.address: r for r in register_map(config)}
@@ -115,7 +118,7 @@ class GoldenDevice:
             return self._report(ErrorCode.NETWORK)
         if self.network is None or self.network.layers != layers:
             before = self.network
-            self.network = ExactNetwork(self.config, layers)
+            self.network = ExactNetwork(self.config, layers, top_k=self._top_k)
             self.network.counters = self._counters
             if before is not None:
                 self.network.random, self.network.transport_random = before.random, before.transport_random

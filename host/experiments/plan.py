@@ -6,12 +6,33 @@ from dataclasses import dataclass, field, fields
 
 from ..options import TrainOptions, resolve
 
-__all__ = ["EXPERIMENTS", "Experiment", "Study", "key"]
+__all__ = ["EXPERIMENTS", "Experiment", "Run", "Study"]
 
 NETWORKS = {"two hidden layers": (784, 200, 200, 10), "four hidden layers": (784, 200, 200, 200, 200, 10)}
 BASE = {"data": "fashion-mnist", "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.8, "epochs": 5, "lanes": 32, "device": "golden",
         "plot": False}
 FREE = ("device", "checkpoint_seconds", "plot")  # what a run's result does not depend on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run: its options, and whether top-K chooses without the histogram."""
+
+    options: TrainOptions
+    exact_choice: bool = False
+
+    @property
+    def key(self) -> str:
+        """Name of the result: readable, and different for different results (an option at its default leaves no mark)."""
+        options = self.options
+        defaults = {f.name.replace("_", "-"): f.default for f in fields(options)}
+        given = {f.name.replace("_", "-"): getattr(options, f.name) for f in fields(options) if f.name not in FREE}
+        plain = {name: value for name, value in options.plain().items() if name in given and given[name] != defaults[name]}
+        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+        kind = options.feedback if options.transport == "full" else f"{options.feedback}-{options.transport}"
+        name = f"{len(options.layers) - 2}x{options.layers[1]}-{kind}-seed{options.seed}-{digest}".replace(",", "+")
+        name += "-exact" if self.exact_choice else ""
+        return name if options.device == "golden" else f"{name}-{options.device}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +42,19 @@ class Study:
     Parameters
     ----------
     network : key of NETWORKS. name : of the scheme, as tables and legends show it. group : line of a figure that it is a point of.
-    given : options besides BASE.
+    given : options besides BASE. exact_choice : top-K without the histogram, which only the golden device can do.
     """
 
     network: str
     name: str
     group: str = ""
     given: dict = field(default_factory=dict)
+    exact_choice: bool = False
 
-    def options(self, seed: int, **changed) -> TrainOptions:
-        """Options of the run with one seed."""
-        return resolve(BASE | {"layers": NETWORKS[self.network], "seed": seed} | self.given | changed)
+    def run(self, seed: int, **changed) -> Run:
+        """The run with one seed; ``changed`` : options in place of these."""
+        options = resolve(BASE | {"layers": NETWORKS[self.network], "seed": seed} | self.given | changed)
+        return Run(options=options, exact_choice=self.exact_choice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +63,6 @@ class Experiment:
 
     text: str
     studies: tuple[Study, ...]
-
-
-def key(options: TrainOptions) -> str:
-    """Name of a run's result: readable, and different for different results (an option at its default leaves no mark)."""
-    defaults = {f.name: f.default for f in fields(options)}
-    plain = {name: value for name, value in options.plain().items()
-             if name.replace("-", "_") not in FREE and getattr(options, name.replace("-", "_")) != defaults[name.replace("-", "_")]}
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
-    kind = options.feedback if options.transport == "full" else f"{options.feedback}-{options.transport}"
-    return f"{len(options.layers) - 2}x{options.layers[1]}-{kind}-seed{options.seed}-{digest}".replace(",", "+")
 
 
 def fbp(name: str, interval: int, group: str = "", **given) -> dict:
@@ -82,6 +95,7 @@ PRECISION = (
     {"name": "fSS, Phi = 100, sign feedback", "given": {"feedback": "fss", "interval": 100, "feedback_precision": "sign"}},
     fbp("top-K, Phi = 100, K = 1%, 4-bit feedback", 100, transport="top-k", fraction=(0.01,), feedback_precision="4-bit"),
 )
+CHOICE = tuple(study for study in SWEEP if study["group"] == "top-K" and "Phi = 100," in study["name"])
 REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" in study["name"] or "K = 1%" in study["name"]),
             SWEEP[-2])
 
@@ -101,6 +115,9 @@ EXPERIMENTS = {
                           studies=on(FOUR, *TABLE1[1:], SWEEP[0], SWEEP[2], SWEEP[5], SWEEP[8], SWEEP[10])),
     "signs": Experiment(text="sign transport and sign sharing", studies=on(FOUR, *TABLE1, *SIGNS)),
     "precision": Experiment(text="feedback weights of 16, 8, 4 bits and of signs only", studies=on(FOUR, TABLE1[4], *PRECISION)),
+    "choice": Experiment(text="top-K by histogram, as the hardware chooses, against exactly the largest changes",
+                         studies=on(FOUR, *CHOICE, *(study | {"name": f"{study['name']}, exactly", "exact_choice": True}
+                                                     for study in CHOICE))),
     "figure-energy": Experiment(text="cycles, words and an energy estimate of each scheme",
                                 studies=on(FOUR, *TABLE1, *SIGNS, *SWEEP)),
     "rtl": Experiment(text="each scheme on the golden device and on the simulated RTL: the same weights digest",

@@ -12,10 +12,9 @@ from ..devices import open_device
 from ..display import TrainingDisplay
 from ..driver import Accelerator
 from ..files import write_whole
-from ..options import TrainOptions
 from ..signals import stop_requests
 from ..trainer import Progress, Trainer
-from .plan import Study, key
+from .plan import Run, Study
 from .similarity import gradient_similarity
 
 __all__ = ["Results", "carry_out"]
@@ -26,43 +25,44 @@ DROPPED = ("core", "warnings", "simulated_cycles_per_second", "samples_per_secon
 
 
 class Results:
-    """Results of runs in a folder: KEY.json from the golden device, KEY-DEVICE.json from another one."""
+    """Results of runs in a folder, each a file that the run's key names."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def path(self, options: TrainOptions) -> Path:
+    def path(self, run: Run) -> Path:
         """Where the result of a run lies."""
-        return self.folder / f"{key(options)}{'' if options.device == 'golden' else f'-{options.device}'}.json"
+        return self.folder / f"{run.key}.json"
 
-    def get(self, options: TrainOptions) -> dict | None:
+    def get(self, run: Run) -> dict | None:
         """The result of a run, or None."""
-        path = self.path(options)
+        path = self.path(run)
         return json.loads(path.read_text()) if path.exists() else None
 
-    def put(self, options: TrainOptions, result: dict) -> None:
+    def put(self, run: Run, result: dict) -> None:
         """Keeps a result."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(options), json.dumps(result, indent=1) + "\n")
+        write_whole(self.path(run), json.dumps(result, indent=1) + "\n")
 
 
 def carry_out(results: Results, studies: Iterable[Study], seeds: int, work: Path, screen: Console, **changed) -> None:
     """Runs what has no result yet, seed by seed; ``work`` takes checkpoints. Ctrl-C saves one; the next call continues there."""
     todo = [(study, seed) for seed in range(1, seeds + 1) for study in studies]
     for number, (study, seed) in enumerate(todo, start=1):
-        options = study.options(seed, **changed)
-        if results.get(options) is None:
-            screen.print(f"[bold]{study.network}, {study.name}, seed {seed}[/] ({options.device}; run {number} of {len(todo)})")
-            results.put(options, run(options, work / results.path(options).stem, screen))
+        run = study.run(seed, **changed)
+        if results.get(run) is None:
+            screen.print(f"[bold]{study.network}, {study.name}, seed {seed}[/] ({run.options.device}; run {number} of {len(todo)})")
+            results.put(run, trained(run, work / run.key, screen))
 
 
-def run(options: TrainOptions, folder: Path, screen: Console) -> dict:
-    """One run's result: its summary, and the similarity of gradients over training where the device shows its network."""
+def trained(run: Run, folder: Path, screen: Console) -> dict:
+    """A run's result: its summary, and the similarity of gradients over training where the device shows its network."""
+    options = run.options
     core = options.core_config()
     data = load(options.data, core.time_bits, options.samples, options.test_samples)
     checkpoint = load_checkpoint(folder) if (folder / CHECKPOINT_NAME).exists() else None
     with screen.status(f"preparing the {options.device} device") as status:
-        device = open_device(options.device, core, status=status.update)
+        device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice)
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
             measure = Measure(device, data.test.times[:PROBE_SAMPLES], data.test.labels[:PROBE_SAMPLES], folder)

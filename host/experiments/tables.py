@@ -48,7 +48,7 @@ class Row:
     def plain(self) -> dict:
         """The row for programs, and for the table."""
         epochs = self.results[0]["epochs"]
-        core = self.study.options(1).core_config()
+        core = self.study.run(1).options.core_config()
         per_epoch = {part: self.mean(lambda r, part=part: energies(core, r)[part]) / epochs for part in ("compute", "transport")}
         return {
             "network": self.study.network, "scheme": self.study.name, "seeds": len(self.results),
@@ -86,8 +86,8 @@ def rows(studies: Iterable[Study], results: Results, seeds: int, **changed) -> l
     """A row for each study that has results."""
     out = []
     for study in studies:
-        found = [results.get(study.options(seed, **changed)) for seed in range(1, seeds + 1)]
-        simulated = [results.get(study.options(seed, **changed | {"device": "simulated"})) for seed in range(1, seeds + 1)]
+        found = [results.get(study.run(seed, **changed)) for seed in range(1, seeds + 1)]
+        simulated = [results.get(study.run(seed, **changed | {"device": "simulated"})) for seed in range(1, seeds + 1)]
         devices = {"simulated": [r for r in simulated if r]} if any(simulated) else {}
         if any(found):
             out.append(Row(study=study, results=[r for r in found if r], devices=devices))

@@ -1,5 +1,7 @@
 """The network that runs on the accelerator: its whole architectural state and the packets that change it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from . import backward, readout, update
 from .forward import Membrane, Spikes, fire, integrate
 from .random import stream
 from .record import SampleRecord, UpdateRecord
-from .transport import Transport, decode
+from .transport import Transport, decode, largest
 
 __all__ = ["ExactNetwork"]
 
@@ -32,6 +34,7 @@ class ExactNetwork:
     rates : (mantissa, shift) for each weight layer. decays : multiplier for each weight layer (default 0).
     interval, interval_start : transport interval Phi and updates since its last end.
     schemes : feedback and transport scheme of each weight layer, the first's unused (default: all weights at the interval).
+    top_k : how top-K transport chooses (default: by histogram, as the hardware does; see model/exact/transport.py).
 
     Members
     -------
@@ -49,11 +52,11 @@ class ExactNetwork:
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], readout: Readout = Readout.POTENTIAL,
                  level_clip: int = 1 << 12, slope_clip: int = 1 << 12, rates: list[tuple[int, int]] | None = None,
                  decays: list[int] | None = None, interval: int = 1, interval_start: int = 0,
-                 schemes: list[LayerTransport] | None = None):
+                 schemes: list[LayerTransport] | None = None, top_k: Callable[[Tensor, int], Tensor] = largest):
         reason = config.misfit(tuple(layers))
         if reason:
             raise ValueError(reason)
-        self.config, self.layers = config, tuple(layers)
+        self.config, self.layers, self.top_k = config, tuple(layers), top_k
         self.layout = layout(self.layers, config.lanes)
         self.transport_random = np.array(lane_seeds(1, config.lanes), np.uint32)
         self.configure(readout, level_clip, slope_clip, rates or [(0, 0)] * self.depth,
@@ -81,7 +84,7 @@ class ExactNetwork:
         schemes = schemes or [LayerTransport()] * self.depth
         if len(schemes) != self.depth:
             raise ValueError(f"{len(schemes)} transport schemes for {self.depth} weight layers")
-        self.transport = Transport(self.config, self.layout, schemes, interval, interval_start)
+        self.transport = Transport(self.config, self.layout, schemes, interval, interval_start, self.top_k)
         self.touched = [torch.zeros(n, dtype=torch.bool) for n in self.layers[1:]]
 
     def set_rates(self, rates: list[tuple[int, int]], decays: list[int] | None = None):

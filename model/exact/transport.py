@@ -1,5 +1,6 @@
 """Weight transport into the feedback memory, docs/numerics.md "Transport"."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from ...spec.transport import (
 from .arithmetic import bit_length
 from .random import stream
 
-__all__ = ["Moved", "Transport", "decode", "encode"]
+__all__ = ["Moved", "Transport", "decode", "encode", "exactly_largest", "largest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,13 @@ def largest(change: Tensor, count: int) -> Tensor:
     return chosen.reshape(change.shape)
 
 
+def exactly_largest(change: Tensor, count: int) -> Tensor:
+    """Mask of the ``count`` largest elements, of equal ones the first: what the histogram's choice comes close to."""
+    chosen = torch.zeros(change.numel(), dtype=torch.bool)
+    chosen[change.reshape(-1).sort(descending=True, stable=True).indices[:count]] = True
+    return chosen.reshape(change.shape)
+
+
 def negative_logs(states: np.ndarray) -> np.ndarray:
     """spec.transport.negative_log2 of each state (uint32), int64."""
     wide = states.astype(np.int64)
@@ -101,11 +109,12 @@ class Transport:
     ----------
     config : the build. layout : layers of the network.
     schemes : for each weight layer, the first's unused. interval : Phi. position : updates since the last interval.
+    top_k : how top-K chooses, ``largest`` (the hardware's) or ``exactly_largest``.
     """
 
     def __init__(self, config: CoreConfig, layout: list[LayerLayout], schemes: list[LayerTransport], interval: int,
-                 position: int):
-        self.config, self.layout, self.schemes = config, layout, schemes
+                 position: int, top_k: Callable[[Tensor, int], Tensor] = largest):
+        self.config, self.layout, self.schemes, self.top_k = config, layout, schemes, top_k
         self.interval, self.position = interval, position
 
     def advance(self) -> bool:
@@ -149,7 +158,7 @@ class Transport:
             return torch.ones_like(weight, dtype=torch.bool)
         change = (weight - decode(config, back, scheme.scale)).abs()
         if scheme.values is Values.TOP_K:
-            return largest(change, scheme.select)
+            return self.top_k(change, scheme.select)
         states, self._random = stream(self._random, place.words)
         states = states.reshape(place.n_out, -1)[:, :place.n_in]
         if scheme.values is Values.RANDOM:
