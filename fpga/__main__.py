@@ -28,15 +28,19 @@ Rule = Annotated[str, typer.Option(help="sgd or sign-momentum")]
 Gradients = Annotated[bool, typer.Option(help="accumulate gradients over a batch; without, weights are updated every sample")]
 Feedback = Annotated[str, typer.Option("--feedback-precision", help=f"feedback weights: {', '.join(Precision)}")]
 Partial = Annotated[bool, typer.Option("--partial-transport", help="build the choice of single weights: top-k, random, change")]
+Decay = Annotated[bool, typer.Option("--weight-decay", help="build weight decay")]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 
 @app.command()
 def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
           optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
-          feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, as_json: AsJson = False) -> None:
+          feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
+          as_json: AsJson = False) -> None:
     """Synthesise the accelerator; print its area by component."""
-    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory, feedback_precision, partial_transport)
+    device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
+                                  feedback_precision=feedback_precision, partial_transport=partial_transport,
+                                  weight_decay=weight_decay)
     with Console(stderr=True).status("synthesising"):
         netlist = synthesize(config, device, room)
     if as_json:
@@ -48,12 +52,14 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: 
 @app.command()
 def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
         optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
-        feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False,
+        feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
         as_json: AsJson = False) -> None:
     """Synthesise, place and route; print area, clock rate and the critical path."""
-    device, config, room = settle(target, layers, lanes, optimizer, gradient_memory, feedback_precision, partial_transport)
+    device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
+                                  feedback_precision=feedback_precision, partial_transport=partial_transport,
+                                  weight_decay=weight_decay)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
         netlist = synthesize(config, device, room, pins=True)
@@ -79,7 +85,7 @@ def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Rule = str
           gradient_memory: Gradients = True,
           count: Annotated[int, typer.Option(help="paths to show")] = 10, as_json: AsJson = False) -> None:
     """Synthesise for ECP5 and estimate the longest paths, without place and route."""
-    device, config, room = settle("ecp5-85k", layers, lanes, optimizer, gradient_memory)
+    device, config, room = settle("ecp5-85k", layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory)
     with Console(stderr=True).status("synthesising"):
         found = list(estimates(synthesize(config, device, room, pins=True).path, count))
     if as_json:
@@ -90,19 +96,18 @@ def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Rule = str
             print(f"    {delay:5.1f}  {kind:16} {fanout:5}  {net}")
 
 
-def settle(target: str, layers: str, lanes: int, optimizer: str, gradient_memory: bool = True,
-           feedback_precision: str = str(Precision.FULL), partial_transport: bool = False) -> tuple[Target, CoreConfig, Path]:
-    """Device, build and folder. Raises ToolError for a value that does not exist."""
+def settle(target: str, layers: str, lanes: int, *, weight_decay: bool = False, **options) -> tuple[Target, CoreConfig, Path]:
+    """Device, build and folder; ``options`` : further parameters of the build. Raises ToolError for a value that does not exist."""
     if target not in TARGETS:
         raise ToolError(f"--target {target!r} is unknown; choose one of: {', '.join(TARGETS)}")
     try:
         sizes = tuple(int(size) for size in layers.split("-"))
-        config = CoreConfig.for_network(sizes, lanes=lanes, optimizer=optimizer, gradient_memory=gradient_memory,
-                                        feedback_precision=feedback_precision, partial_transport=partial_transport)
+        config = CoreConfig.for_network(sizes, lanes=lanes, weight_decay=weight_decay, **options)
     except ValueError as error:
-        raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {optimizer}: {error}") from error
-    parts = [target, layers, str(lanes), optimizer, *["every-sample"] * (not gradient_memory), *["partial"] * partial_transport,
-             *[feedback_precision] * (feedback_precision != Precision.FULL)]
+        raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {options.get('optimizer')}: {error}") from error
+    parts = [target, layers, str(lanes), str(config.optimizer), *["every-sample"] * (not config.gradient_memory),
+             *["partial"] * config.partial_transport, *["decay"] * weight_decay,
+             *[str(config.feedback_precision)] * (config.feedback_precision != Precision.FULL)]
     return TARGETS[target], config, ROOM / "-".join(parts)
 
 

@@ -39,6 +39,7 @@ def verify(
     stall: Annotated[float, typer.Option(help="probability that a channel is held back for a cycle")] = 0.0,
     readout: Annotated[str, typer.Option(help="potential or spike-time")] = "potential",
     optimizer: Annotated[str, typer.Option(help="sgd or sign-momentum")] = "sgd",
+    weight_decay: Annotated[bool, typer.Option(help="off: a build that cannot")] = True,
     gradient_memory: Annotated[bool, typer.Option(help="off: update after every sample")] = True,
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     gradient_bits: Annotated[int, typer.Option(help="bits of the gradient memory, 8 to 32")] = 32,
@@ -55,7 +56,7 @@ def verify(
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     sizes = layer_sizes(layers)
-    config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
+    config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport))
     numbers = (comma_numbers(name, text) for name, text in (("fraction", fraction), ("probability", probability), ("alpha", alpha)))

@@ -92,7 +92,7 @@ class TrainOptions:
 
     def core_config(self) -> CoreConfig:
         """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
-        config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer),
+        config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport))
         for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours

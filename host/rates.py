@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ..spec.config import CoreConfig, Optimizer
-from ..spec.registers import register_map
+from ..spec.registers import DECAY_BITS, register_map
 from .problems import OptionError
 
 __all__ = ["Rate", "quantize_rate", "rate_exponent"]
@@ -59,7 +59,7 @@ def quantize_rate(config: CoreConfig, learning_rate: float, *, weight_decay: flo
         return Rate(register=0, decay=0, learning_rate=0.0, weight_decay=0.0)
     registers = {register.name: register for register in register_map(config)}
     mantissa_field, shift_field = registers["RATE_1"].fields
-    full, largest_shift, decays = 1 << mantissa_field.bits, (1 << shift_field.bits) - 1, 1 << registers["DECAY_1"].bits
+    full, largest_shift, decays = 1 << mantissa_field.bits, (1 << shift_field.bits) - 1, 1 << DECAY_BITS
     divisor = batch_size if config.optimizer is Optimizer.SGD and config.gradient_memory else 1
     unit = 2.0 ** rate_exponent(config) * divisor  # the rate of mantissa 1, shift 0
     # The shift that puts the mantissa into the upper half of its range, where rounding costs least.

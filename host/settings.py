@@ -72,8 +72,10 @@ class NetworkSettings:
             "SLOPE_CLIP": clip_register(self.slope_clip), "INTERVAL": self.interval, "INTERVAL_START": self.interval_start,
         }
         values |= {f"SIZE_{l}": size for l, size in enumerate(self.layers)}
+        if any(self.weight_decays) and not config.weight_decay:
+            raise OptionError(f"weight decay {max(self.weight_decays):g}: this build cannot; use 0, or build it with weight_decay")
         for l, rate in enumerate(self.rates(config), start=1):
-            values |= {f"RATE_{l}": rate.register, f"DECAY_{l}": rate.decay}
+            values |= {f"RATE_{l}": rate.register} | ({f"DECAY_{l}": rate.decay} if config.weight_decay else {})
         return values | self._transport_registers(config)
 
     def _transport_registers(self, config: CoreConfig) -> dict[str, int]:

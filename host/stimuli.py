@@ -90,7 +90,7 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     mantissas = random.integers(128, 256, depth)
     shifts = np.clip(np.rint(np.log2(mantissas * unit / STEPS[config.optimizer])), 0, 31)
     rates = mantissas * unit * 2.0**-shifts  # exactly what a register can hold
-    decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5)
+    decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5) * config.weight_decay
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
                            level_clip=level_clip, slope_clip=slope_clip, batch_size=batch_size, readout=readout,
                            interval=interval, schemes=schemes)

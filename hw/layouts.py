@@ -39,7 +39,7 @@ class SettingsLayout(data.StructLayout):
             "interval_start": 32,
             "size": data.ArrayLayout(16, config.max_layers + 1),
             "rate": data.ArrayLayout(rate, config.max_layers),
-            "decay": data.ArrayLayout(16, config.max_layers),
+            **({"decay": data.ArrayLayout(16, config.max_layers)} if config.weight_decay else {}),
             "transport": data.ArrayLayout(transport, config.max_layers),
             **({"select": data.ArrayLayout(32, config.max_layers)} if partial else {}),
             **({"scale": data.ArrayLayout(config.weight.bits - 1, config.max_layers)}

@@ -125,7 +125,7 @@ class GoldenDevice:
         rates = [get(f"RATE_{l}") for l in range(1, depth + 1)]
         self.network.configure(
             Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"), [(r & 0xFF, r >> 8) for r in rates],
-            [get(f"DECAY_{l}") for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"),
+            [self._values.get(f"DECAY_{l}", 0) for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"),
             [LayerTransport(), *map(self._scheme, range(2, depth + 1))])
         self._running, self._sequence = True, 0
 

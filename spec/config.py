@@ -45,6 +45,7 @@ class CoreConfig:
     gradient_bits : gradient memory (signed; fraction derived: error_fraction + time_bits; a stream word holds one).
     error_bits, error_fraction : output errors, hidden errors and the factors g and h (signed).
     optimizer : update rule built in.
+    weight_decay : builds decoupled weight decay, a product for each lane.
     gradient_memory : false builds update-every-sample: no gradient memory, SGD only, no
         overlap of forward and backward passes.
     feedback_precision : width of the feedback weights.
@@ -67,6 +68,7 @@ class CoreConfig:
     error_bits: int = 18
     error_fraction: int = 14
     optimizer: Optimizer = Optimizer.SGD
+    weight_decay: bool = True
     gradient_memory: bool = True
     feedback_precision: Precision = Precision.FULL
     partial_transport: bool = False

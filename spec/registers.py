@@ -7,7 +7,8 @@ from enum import StrEnum
 from .config import CoreConfig
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
-__all__ = ["Access", "Field", "Register", "Control", "Interrupt", "core_digest", "counters", "register_map", "VERSION"]
+__all__ = ["DECAY_BITS", "VERSION", "Access", "Control", "Field", "Interrupt", "Register", "core_digest", "counters",
+           "register_map"]
 
 VERSION = 1
 
@@ -91,6 +92,7 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
 
 
 COUNTER_BASE = 0x200
+DECAY_BITS = 16
 
 
 def transport_registers(config: CoreConfig, l: int) -> list[Register]:
@@ -152,8 +154,8 @@ def register_map(config: CoreConfig) -> list[Register]:
                             text=f"learning rate of weight layer {l}",
                             fields=(Field(name="MANTISSA", low=0, bits=8, text="multiplier m"),
                                     Field(name="SHIFT", low=8, bits=5, text="right shift s; docs/numerics.md gives the scale"))))
-    for l in range(1, config.max_layers + 1):
-        out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=16,
+    for l in range(1, config.max_layers + 1 if config.weight_decay else 1):
+        out.append(Register(name=f"DECAY_{l}", address=0x0C0 + 4 * l, access=cfg, bits=DECAY_BITS,
                             text=f"weight decay of weight layer {l}: multiplier d"))
     for l in range(2, config.max_layers + 1):
         out += transport_registers(config, l)

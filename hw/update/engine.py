@@ -83,7 +83,7 @@ class UpdateEngine(wiring.Component):
             touched.clear.eq(self.forget), touched.mark_en.eq(self.add_en), touched.mark.eq(self.add_word.neuron),
             touched.drop_en.eq(walker.valid), touched.drop.eq(walker.word.neuron),
             touched.peek_en.eq(walker.peek_en), touched.peek.eq(walker.peek),
-            sparse.eq((self.settings.decay[walker.skip_layer] == 0) if c.optimizer is Optimizer.SGD else 0),
+            sparse.eq(c.optimizer is Optimizer.SGD and (self.settings.decay[walker.skip_layer] == 0 if c.weight_decay else 1)),
             walker.skip.eq(sparse & ~touched.marked),
             unit.word_en.eq(walker.valid), unit.word.eq(walker.word),
             self.gradient_en.eq(delay(m, walker.valid, behind, "gradient_en")),

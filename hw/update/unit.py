@@ -33,7 +33,7 @@ class UpdateUnit(wiring.Component):
     """
 
     OPERAND_LATENCY = TransposableMemory.READ_LATENCY
-    KEPT_LATENCY = OPERAND_LATENCY + SignMomentumRule.LATENCY + 1
+    KEPT_LATENCY = OPERAND_LATENCY + SignMomentumRule.LATENCY
     WRITE_LATENCY = KEPT_LATENCY + 2
 
     def __init__(self, config: CoreConfig):
@@ -56,9 +56,9 @@ class UpdateUnit(wiring.Component):
         m.submodules.rule = rule = optimizer_rule(c)
         m.submodules.random = random = RandomLanes(c.lanes)
         valid, word = (delays(m, now, self.WRITE_LATENCY, name) for now, name in ((self.word_en, "valid"), (self.word, "word")))
-        here, stepped, kept = self.OPERAND_LATENCY, self.KEPT_LATENCY - 1, self.KEPT_LATENCY
+        here, kept = self.OPERAND_LATENCY, self.KEPT_LATENCY
 
-        # Operands are here, then numerators.
+        # Operands are here, then steps and what the gradient memory keeps.
         rate = self.settings.rate
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
@@ -67,13 +67,12 @@ class UpdateUnit(wiring.Component):
         ]
 
         # The settings of a word's layer, looked up a cycle ahead of their use.
-        shift = Signal.like(rate[0].shift)
-        m.d.sync += [
-            rule.mantissa.eq(rate[word[here - 1].layer].mantissa), rule.decay.eq(self.settings.decay[word[here - 1].layer]),
-            shift.eq(rate[word[stepped - 1].layer].shift),
-        ]
+        layer = word[here - 1].layer
+        m.d.sync += [rule.mantissa.eq(rate[layer].mantissa), rule.shift.eq(rate[layer].shift)]
+        if c.weight_decay:
+            m.d.sync += rule.decay.eq(self.settings.decay[layer])
 
-        # Shifted steps, and what the gradient memory keeps. Rounded and subtracted; the generators step. Saturated.
+        # Rounded and subtracted; the generators step. Saturated.
         over = Signal(c.lanes)
         m.d.comb += random.step.eq(valid[kept])
         for k in range(c.lanes):
@@ -82,16 +81,13 @@ class UpdateUnit(wiring.Component):
                 weights.append(Signal.like(self.w_data[k], name=f"weight_{k}_{stage + 1}"))
                 with m.If(valid[stage]):
                     m.d.sync += weights[-1].eq(weights[-2])
-            shifted = Signal(step_shape(c), name=f"shifted_{k}")
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
             m.d.comb += [
-                rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]),
+                rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
                 random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
             ]
-            with m.If(valid[stepped]):
-                m.d.sync += [shifted.eq(rule.step[k] >> shift), self.kept[k].eq(rule.kept[k])]
             with m.If(valid[kept]):
-                m.d.sync += moved.eq(weights[-1] - ((shifted + random.value[k]) >> ROUNDING_BITS))
+                m.d.sync += moved.eq(weights[-1] - ((rule.step[k] + random.value[k]) >> ROUNDING_BITS))
             with m.If(valid[kept + 1]):
                 m.d.sync += [self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(overflows(moved, c.weight))]
         m.d.comb += [

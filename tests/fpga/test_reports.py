@@ -79,7 +79,7 @@ def test_component_of_a_cell(cell, name):
 ])
 def test_a_mistake_is_one_line(arguments, message):
     with pytest.raises(ToolError, match=message):
-        settle(*arguments)
+        settle(*arguments[:3], optimizer=arguments[3])
 
 
 def test_the_chip_reaches_every_port():

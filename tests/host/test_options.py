@@ -33,6 +33,13 @@ def test_what_ran_can_be_run_again(file):
     assert resolve({}, file(options.toml())) == options and (options.fraction, options.alpha) == ((0.25,), ())
 
 
+def test_only_weight_decay_builds_it():
+    assert not resolve({}).core_config().weight_decay
+    assert resolve({"weight_decay": 2.0}).core_config().weight_decay
+    with pytest.raises(OptionError, match=r"^weight decay -1\.0: a finite number of at least 0 is needed$"):
+        resolve({"weight_decay": -1.0}).core_config()
+
+
 def test_learning_rates_decay_by_epoch():
     options = resolve({"lr": "0.5,0.25", "lr_decay": 0.5})
     assert options.learning_rates(0) == (0.5, 0.25) and options.learning_rates(2) == (0.125, 0.0625)

@@ -16,6 +16,14 @@ def test_every_configuration_register_of_the_network_is_set():
                       "INTERVAL_START": 3, "SIZE_0": 5, "SIZE_1": 4, "SIZE_2": 3, "DECAY_1": 0, "DECAY_2": 0, "TRANSPORT_2": 8}
 
 
+def test_a_build_without_weight_decay():
+    plain = CoreConfig.for_network((5, 4, 3), lanes=2, weight_decay=False)
+    settings = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1,))
+    assert settings.registers(plain) == {name: value for name, value in settings.registers(CONFIG).items() if "DECAY" not in name}
+    with pytest.raises(OptionError, match=r"^weight decay 0\.1: this build cannot; use 0, or build it with weight_decay$"):
+        NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1,), weight_decays=(0.0, 0.1)).registers(plain)
+
+
 @pytest.mark.parametrize("changes, message", [
     ({"layers": (5, 9, 3)}, r"^network 5-9-3 needs 9 neurons in the largest layer, this build has 5; "),
     ({"learning_rates": (0.1, 0.1, 0.1)}, r"^3 learning rates for 2 weight layers: "),

@@ -20,6 +20,7 @@ class Check:
     stall: float = 0.0
     readout: str = "potential"
     optimizer: str = "sgd"
+    weight_decay: bool = True
     gradient_memory: bool = True
     gradient_bits: int = 32
     partial_transport: bool = False
@@ -28,7 +29,7 @@ class Check:
     def words(self) -> str:
         """What sets it apart, for people."""
         parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
-        parts += ["no gradient memory"] * (not self.gradient_memory)
+        parts += ["no gradient memory"] * (not self.gradient_memory) + ["no weight decay"] * (not self.weight_decay)
         parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
@@ -51,6 +52,7 @@ SCHEMES = Check(layers=(9, 7, 5, 4, 3), batches=8, partial_transport=True,
 TOP_K = Check(layers=(9, 7, 5, 4, 3), batches=8, interval=1, partial_transport=True, scheme=("fbp", "top-k", (0.9,)))
 SPIKE_TIME = Check(readout="spike-time")
 MOMENTUM = Check(layers=(7, 5, 3), optimizer="sign-momentum", gradient_bits=24)
+NO_DECAY = Check(layers=(7, 5, 3), optimizer="sign-momentum", weight_decay=False)
 EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
 FOUR_LANES = Check(layers=(6, 5, 3), lanes=4)
 SPARSE = Check(layers=(6, 5, 3), lanes=4, readout="spike-time", batch_size=1, batches=12, seed=2)  # last columns are skipped
@@ -105,7 +107,9 @@ HARDWARE = [
     Fault(name="decay", file="hw/update/optimizers.py", check=SGD,
           old="shrink[0].eq(self.weight[k] * self.decay)", new="shrink[0].eq(0)", why="weights do not decay"),
     Fault(name="momentum-rounding", file="hw/update/optimizers.py", check=MOMENTUM,
-          old="shrunk = size >> 8", new="shrunk = (size + 255) >> 8", why="momentum is rounded away from zero"),
+          old="(sign[2].negative & product", new="(~sign[2].negative & product", why="momentum is rounded away from zero"),
+    Fault(name="momentum-step", file="hw/update/optimizers.py", check=NO_DECAY,
+          old="Mux(sign[2].negative, down, up)", new="Mux(sign[1].negative, down, up)", why="a step goes against its momentum"),
     Fault(name="walker-skip", file="hw/control/column_walker.py", check=SPARSE,
           old="skipped.eq(self.skip)", new="skipped.eq(self.skip & following.valid & ahead.valid)",
           why="the last column is never skipped"),

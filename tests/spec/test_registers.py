@@ -47,6 +47,8 @@ def test_layers_have_their_registers():
     names = {r.name for r in register_map(CoreConfig(max_layers=3))}
     assert {f"SIZE_{l}" for l in range(4)} | {f"{kind}_{l}" for kind in ("RATE", "DECAY") for l in (1, 2, 3)} <= names
     assert not names & {"SIZE_4", "RATE_4", "DECAY_4", "RATE_0"}
+    without = {r.name for r in register_map(CoreConfig(max_layers=3, weight_decay=False))}
+    assert without == names - {"DECAY_1", "DECAY_2", "DECAY_3"}
 
 
 def test_fixed_addresses():

@@ -28,12 +28,14 @@ def columns():
 
 
 @pytest.mark.parametrize("optimizer, decays, sparse_layers", [
-    (Optimizer.SGD, [0, 0], {0, 1}), (Optimizer.SGD, [0, 9], {0}), (Optimizer.SIGN_MOMENTUM, [0, 0], set())])
+    (Optimizer.SGD, [0, 0], {0, 1}), (Optimizer.SGD, [0, 9], {0}), (Optimizer.SGD, None, {0, 1}),
+    (Optimizer.SIGN_MOMENTUM, [0, 0], set()), (Optimizer.SIGN_MOMENTUM, None, set())])
 def test_columns_that_are_updated(optimizer, decays, sparse_layers):
-    rng = random.Random(decays[1])
-    config = CoreConfig.for_network(LAYERS, lanes=LANES, optimizer=optimizer)
+    """``decays`` None: a build without weight decay."""
+    rng = random.Random(len(sparse_layers))
+    config = CoreConfig.for_network(LAYERS, lanes=LANES, optimizer=optimizer, weight_decay=decays is not None)
     dut, trace = UpdateEngine(config), []
-    settings = settings_of(config, LAYERS, rate=[{"mantissa": 1, "shift": 0}] * 2, decay=decays)
+    settings = settings_of(config, LAYERS, rate=[{"mantissa": 1, "shift": 0}] * 2, **({"decay": decays} if decays else {}))
     gradient = {address: rng.randint(1, 9) << 16 for address in range(config.gradient_words)}
 
     async def update(ctx, touched):
@@ -54,7 +56,7 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
         part = trace[begin:]
         assert [(t["tile"], t["index"]) for t in part if t["en"]] == [word[1:] for word in expected]
         assert [t["kept_addr"] for t in part if t["kept_en"]] == [word[0] for word in expected]
-        if optimizer is Optimizer.SGD and not any(decays):  # the weights were zero: a step is G / 2**16, rounded down or up
+        if optimizer is Optimizer.SGD and not any(decays or ()):  # the weights were zero: a step is G / 2**16, rounded down or up
             assert all(-t["lane"] - (gradient[word[0]] >> 16) in (0, 1)
                        for t, word in zip([t for t in part if t["en"]], expected, strict=True))
         return len(part), cycles

@@ -24,15 +24,17 @@ def update(config, g, w, u, m, s, d):
     return config.weight.clamp(new), config.weight.clamp(new) != new, kept
 
 
-@pytest.mark.parametrize("optimizer, gap", [(Optimizer.SGD, 0.0), (Optimizer.SGD, 0.6), (Optimizer.SIGN_MOMENTUM, 0.3)])
-def test_words(optimizer, gap):
+@pytest.mark.parametrize("optimizer, gap, weight_decay", [
+    (Optimizer.SGD, 0.0, True), (Optimizer.SGD, 0.6, True), (Optimizer.SGD, 0.1, False), (Optimizer.SIGN_MOMENTUM, 0.3, True),
+    (Optimizer.SIGN_MOMENTUM, 0.0, False), (Optimizer.SIGN_MOMENTUM, 0.5, False)])
+def test_words(optimizer, gap, weight_decay):
     rng = random.Random(gap)
     config = CoreConfig(lanes=LANES, max_layers=LAYERS, optimizer=optimizer, weight_bits=8, weight_fraction=5, gradient_bits=20,
-                        weight_tiles=TILES, gradient_words=64, neuron_blocks=4)
+                        weight_decay=weight_decay, weight_tiles=TILES, gradient_words=64, neuron_blocks=4)
     weight, gradient = config.weight, config.gradient
     rates = [{"mantissa": 200, "shift": 8}, {"mantissa": 7, "shift": 0}, {"mantissa": 90, "shift": 14}]
-    decays = [0, 40_000, 300]
-    settings = {"rate": rates, "decay": decays}
+    decays = [0, 40_000, 300] if weight_decay else [0] * LAYERS
+    settings = {"rate": rates} | ({"decay": decays} if weight_decay else {})
     weights = {(tile, column): [rng.choice((weight.min, weight.max, rng.randint(weight.min, weight.max))) for _ in range(LANES)]
                for tile in range(TILES) for column in range(LANES)}
     places = [(tile, column) for tile in range(TILES) for column in range(LANES)]
