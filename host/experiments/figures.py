@@ -50,7 +50,7 @@ def similarity(figure, found: list[Row]) -> None:
         axes.set(title=f"layer {l + 1}", xlabel="updates", ylim=(None, 1.02))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("cosine similarity to the true gradient")
-    figure.axes[-1].legend(frameon=False, fontsize=6)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=7)
 
 
 def energy(figure, found: list[Row]) -> None:

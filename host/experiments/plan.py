@@ -101,8 +101,8 @@ REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" 
 
 
 def on(network: str, *studies: dict) -> tuple[Study, ...]:
-    """Studies of one network."""
-    return tuple(Study(network=network, **study) for study in studies)
+    """Studies of one network, each once."""
+    return tuple(Study(network=network, **study) for n, study in enumerate(studies) if study not in studies[:n])
 
 
 TWO, FOUR = NETWORKS

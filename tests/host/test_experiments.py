@@ -58,6 +58,7 @@ def test_every_run_of_the_plan_has_a_name_of_its_own():
                 run = one.run(seed)
                 assert named.setdefault(run.key, run) == run
     assert len({run.key.rpartition("-")[0] for run in named.values()}) > 20
+    assert all(len({one.run(1).key for one in each.studies}) == len(each.studies) for each in EXPERIMENTS.values())
 
 
 def test_a_name_tells_results_apart_and_nothing_else():
