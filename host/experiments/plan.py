@@ -102,7 +102,8 @@ REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" 
 
 def on(network: str, *studies: dict) -> tuple[Study, ...]:
     """Studies of one network, each once."""
-    return tuple(Study(network=network, **study) for n, study in enumerate(studies) if study not in studies[:n])
+    by_name = {study["name"]: study for study in studies}
+    return tuple(Study(network=network, **study) for study in by_name.values())
 
 
 TWO, FOUR = NETWORKS
