@@ -50,13 +50,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except ClickException as problem:
         if problem.format_message():
-            complain(problem.format_message())
+            complain(with_value(problem))
         return problem.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return 130
     except typer.Exit as done:
         return done.exit_code
+
+
+def with_value(problem) -> str:
+    """The message of a refused option; some releases of typer leave out the value, which their validator knows."""
+    errors = getattr(problem.__cause__, "errors", list)()
+    option = getattr(getattr(problem, "param", None), "opts", None)
+    if not errors or not option:
+        return problem.format_message()
+    text = errors[0]["msg"]
+    return f"{option[-1]} {errors[0]['input']}: {text[0].lower()}{text[1:]}"
 
 
 def complain(text) -> None:

@@ -51,6 +51,13 @@ def test_runs_are_numbered_and_a_table_ends_them(run, tmp_path):
             assert text in out
 
 
+@pytest.mark.parametrize("arguments", [
+    ("verify", "--interval", "0"), ("verify", "--interval", "x"), ("experiment", "table1", "--seeds", "-3")])
+def test_an_option_out_of_range_is_named_with_its_value(run, arguments):
+    code, out, err = run(*arguments)
+    assert code == 2 and not out and arguments[-1] in err and arguments[-2] in err and err.count("\n") == 1, err
+
+
 @pytest.mark.parametrize("more, names", [
     (["--feedback", "fa"], ()), (["--feedback", "ss", "--feedback-precision", "sign"], ()),
     (["--transport", "top-k", "--fraction", "0.25", "--interval", "2"], ("transport_random",)),
