@@ -1,0 +1,100 @@
+"""Sparse spiking gradient descent in floating point: backpropagation through time that visits active neurons only, through separate
+feedback weights. Source: Perez-Nieves & Goodman, "Sparse Spiking Gradient Descent", sections 2 and 3."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .lif import active, filtered, fire, integrate, surrogate
+
+__all__ = ["SparseBpttNetwork"]
+
+
+class SparseBpttNetwork:
+    """LIF layers and a leaky readout over T steps.
+
+    Parameters
+    ----------
+    weights : for each weight layer [n_out, n_in]; copied. Their dtype is the one of all sums.
+    beta : what a potential keeps from step to step, exp(-dt / tau).
+    window : w, active neurons have |V - 1| < w; ``inf`` gives the surrogate gradient of all neurons.
+    over_time : ``max`` or ``sum``, what of the readout's potentials is the logit.
+    gain : factor of the logits.
+    feedback : B of layers 2 to L at the start; the weights unless given.
+
+    Members
+    -------
+    weights, feedback, gradients : for each weight layer [n_out, n_in]; gradients of the summed loss dL/dW.
+    active : share of (neuron, step) pairs of each hidden layer that passed gradient in the last ``train``.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], beta: float, window: float, over_time: str = "max", gain: float = 1.0,
+                 feedback: Sequence[Tensor] | None = None):
+        self.weights = [w.detach().clone() for w in weights]
+        self.feedback = [w.detach().clone() for w in (self.weights if feedback is None else [self.weights[0], *feedback])]
+        self.gradients = [torch.zeros_like(w) for w in self.weights]
+        self.beta, self.window, self.over_time, self.gain = beta, window, over_time, gain
+        self.active: list[float] = []
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight layers."""
+        return len(self.weights)
+
+    def infer(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [n, K] and predictions [n]; ``spikes`` [n, T, n_in] bool."""
+        logits = self._logits(self._forward(spikes)[2])
+        return logits, logits.argmax(1)
+
+    def train(self, spikes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``infer``, and add the samples' gradients to ``gradients``; ``labels`` [n]."""
+        inputs, potentials, output = self._forward(spikes)
+        logits = self._logits(output)
+        errors = torch.softmax(logits, 1)
+        errors[torch.arange(len(labels)), labels] -= 1
+        self._backward(self._over_time(output, errors * self.gain), inputs, potentials)
+        return logits, logits.argmax(1)
+
+    def _forward(self, spikes: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Each weight layer's input spikes, each hidden layer's potentials, and the readout's."""
+        inputs, potentials = [spikes.to(self.weights[0].dtype)], []
+        for weight in self.weights[:-1]:
+            potential, fired = fire(weight, inputs[-1], self.beta)
+            potentials.append(potential)
+            inputs.append(fired)
+        return inputs, potentials, integrate(self.weights[-1], inputs[-1], self.beta)
+
+    def _logits(self, output: Tensor) -> Tensor:
+        return self.gain * (output.amax(1) if self.over_time == "max" else output.sum(1))
+
+    def _over_time(self, output: Tensor, errors: Tensor) -> Tensor:
+        """dL/dV[t + 1] of the readout [n, T, K] from dL/dlogit: all of it in the first step of the maximum, or in every step."""
+        spread = torch.ones_like(output)
+        if self.over_time == "max":
+            spread = torch.zeros_like(output).scatter_(1, output.argmax(1, keepdim=True), 1)
+        return errors[:, None] * spread
+
+    def _backward(self, error: Tensor, inputs: list[Tensor], potentials: list[Tensor]) -> None:
+        """Add to the gradients, from dL/dV[t + 1] of the readout. delta_j[t] is dL/dV_j[t + 1], the sum over all later steps."""
+        self.active = []
+        for l in range(self.depth, 0, -1):
+            delta = filtered(error.flip(1), self.beta).flip(1)
+            self.gradients[l - 1] += by_spikes(delta, inputs[l - 1])
+            if l > 1:
+                potential = potentials[l - 2]
+                self.active.insert(0, float(active(potential, self.window).double().mean()))
+                # What happens in step t moves V[t + 1]; the error of V[t] therefore belongs to the step before.
+                passed = (delta @ self.feedback[l - 1]) * surrogate(potential, self.window)
+                error = torch.cat([passed[:, 1:], torch.zeros_like(passed[:, :1])], 1)
+
+
+def by_spikes(delta: Tensor, spikes: Tensor) -> Tensor:
+    """dL/dW = sum over input spikes (i, t) of delta_j[t], [n_out, n_in]: no product for each weight."""
+    return torch.einsum("ntj,nti->ji", delta, spikes)
+
+
+def by_active(error: Tensor, spikes: Tensor, beta: float) -> Tensor:
+    """The same sum over active neurons (j, t) of eps_j g_j r_i, with the traces r_i of the input spikes; ``error`` is
+    eps g of V[t + 1], as ``delta`` is before its filter."""
+    return torch.einsum("ntj,nti->ji", error, filtered(spikes, beta))
