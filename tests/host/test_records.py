@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-RUNS = Path(__file__).parents[2] / "docs" / "runs"
+from coldspike.host.experiments.plan import EXPERIMENTS
+from coldspike.host.experiments.runs import Results
+from coldspike.host.experiments.tables import markdown, rows
+
+DOCS = Path(__file__).parents[2] / "docs"
+RUNS, EXPERIMENTS_FOLDER = DOCS / "runs", DOCS / "experiments"
 SPEED = {"device", "samples_per_second", "simulated_cycles_per_second", "train_seconds", "wall_seconds"}
 
 
@@ -25,3 +30,21 @@ def test_rtl_and_golden_agree(feedback):
     assert rtl == golden
     assert (on_rtl["device"], on_golden["device"]) == ("simulated", "golden")
     assert len(rtl[1]) == 12 and on_rtl["samples_trained"] == 12 * 60_000
+
+
+RESULTS = Results(EXPERIMENTS_FOLDER / "results")
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(EXPERIMENTS_FOLDER.glob("*.md"))])
+def test_tables_of_experiments_are_those_of_their_results(name):
+    found = rows(EXPERIMENTS[name].studies, RESULTS, 3)
+    assert (EXPERIMENTS_FOLDER / f"{name}.md").read_text() == markdown(found), f"run: coldspike experiment {name} --show"
+    assert all(all(row.plain()["same_on"].values()) for row in found)
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.folder.glob("*-simulated.json")), ids=lambda path: path.stem)
+def test_experiments_on_the_rtl_end_like_the_golden_device(path):
+    simulated, golden = (json.loads(p.read_text()) for p in (path, path.with_name(path.name.replace("-simulated", ""))))
+    kept = {"device", "similarity"}  # of a network that only the golden device shows
+    assert {k: v for k, v in simulated.items() if k not in kept} == {k: v for k, v in golden.items() if k not in kept}
+    assert (simulated["device"], simulated["samples_trained"]) == ("simulated", 5 * 60_000)
