@@ -167,7 +167,7 @@ def top_k():
     for name, value in network_of(TOP_K_CONFIG, TOP_K_NETWORK).items():
         for n, element in enumerate(value if isinstance(value, list) else [value]):
             bench.assume((dut.network[name][n] if isinstance(value, list) else dut.network[name]) == element)
-    scheme, count = dut.settings.transport[1], bench.constant(32, "count")
+    scheme, count = dut.settings.transport[1], bench.constant(3, "count")  # more than there are weights
     with_signs = bench.constant(1, "with_signs")
     bench.assume((scheme["values"] == Values.TOP_K) & scheme.every_update & (scheme.signs == with_signs))
     bench.assume((dut.settings.select[1] == count) & ~dut.load & ~dut.random_load)
