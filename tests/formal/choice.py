@@ -1,22 +1,17 @@
-"""Choice of single weights: the histogram's limit, the ties at it, and both in a whole transport: min(K, n) weights are copied.
+"""Choice of single weights: the histogram's limit, and the ties at it.
 
 The histogram is proven with fewer bins than it has; their number is nowhere else in the logic.
 """
 
 from unittest.mock import patch
 
-from amaranth.hdl import Cat, Const, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Mux, Signal
 
-from coldspike.hw.memory.transposable import TransposableMemory
-from coldspike.hw.transport import choice, histogram
+from coldspike.hw.transport import histogram
 from coldspike.hw.transport.choice import WeightChoice
-from coldspike.hw.transport.controller import TransportController
 from coldspike.hw.transport.histogram import ChangeHistogram
 from coldspike.spec.config import CoreConfig
-from coldspike.spec.network import layout
-from coldspike.spec.pipeline import CHOICE_DRAIN
 from coldspike.spec.transport import BIN_MANTISSA, CHANGE_BITS, PROBABILITY_BITS, Values
-from tests.hw.networks import network_of
 
 from .bench import Bench
 from .proof import Fault, Proof
@@ -27,11 +22,6 @@ BINS, LANES, WORDS = 4, 2, 3
 """Of the histogram; it counts up to so many words between two clears."""
 SEARCH = BINS + 4
 """Cycles of a search over two lanes."""
-
-FEW_BINS = 5
-"""One for each number of bits of a change."""
-TOP_K_NETWORK = (1, 2, 2)
-TOP_K_CONFIG = CoreConfig.for_network(TOP_K_NETWORK, lanes=LANES, weight_bits=4, weight_fraction=2, partial_transport=True)
 
 
 def total(items):
@@ -159,78 +149,6 @@ def change_histogram():
     return bench
 
 
-def top_k():
-    """One transport of one layer from power-up, over the memories as they were: what the feedback memory holds after it."""
-    with patch.object(histogram, "BINS", FEW_BINS), patch.multiple(choice, BINS=FEW_BINS, BIN_MANTISSA=0):
-        bench = Bench(dut := TransportController(TOP_K_CONFIG))
-    m, (_, place) = bench.m, layout(TOP_K_NETWORK, LANES)
-    for name, value in network_of(TOP_K_CONFIG, TOP_K_NETWORK).items():
-        for n, element in enumerate(value if isinstance(value, list) else [value]):
-            bench.assume((dut.network[name][n] if isinstance(value, list) else dut.network[name]) == element)
-    scheme, count = dut.settings.transport[1], bench.constant(3, "count")  # more than there are weights
-    with_signs = bench.constant(1, "with_signs")
-    bench.assume((scheme["values"] == Values.TOP_K) & scheme.every_update & (scheme.signs == with_signs))
-    bench.assume((dut.settings.select[1] == count) & ~dut.load & ~dut.random_load)
-    bench.assume(dut.update_done == (bench.before(bench.begun, 2) & ~bench.before(bench.begun, 3)))
-
-    every = [(j, i) for j in range(place.n_out) for i in range(place.n_in)]
-    bits = TOP_K_CONFIG.weight_bits
-    weight, stored = ({at: bench.constant(signed(bits), f"{name}_{at[0]}_{at[1]}") for at in every} for name in ("w", "b"))
-    final = {at: Signal(signed(bits), name=f"final_{at[0]}_{at[1]}") for at in every}
-    read_en, read_tile, read_index = (bench.before(value, TransposableMemory.READ_LATENCY)
-                                      for value in (dut.w_en, dut.w_tile, dut.w_index))
-    words = {(j, i): place.feedback_base + j * place.in_blocks + i // LANES for j, i in every}
-    for j, i in every:
-        tile, word = place.tile_base + i // LANES * place.out_blocks + j // LANES, words[j, i]
-        here = read_en & (read_tile == tile) & (read_index == j % LANES)
-        bench.assume(~here | (dut.w_data[i % LANES] == weight[j, i]))
-        bench.assume(~bench.before(dut.back_en & (dut.back_addr == word)) | (dut.back_data[i % LANES] == stored[j, i]))
-        with m.If(~dut.busy):
-            m.d.sync += final[j, i].eq(stored[j, i])
-        with m.Elif(dut.feedback_en & (dut.feedback_addr == word)):
-            m.d.sync += final[j, i].eq(dut.feedback_data[i % LANES])
-
-    def size(value):
-        return Mux(value < 0, -value, value)
-    bins = {}
-    for at in every:
-        change = bench.signal(size(weight[at] - stored[at]), f"change_{at[0]}_{at[1]}")
-        bins[at] = bench.signal(total(change >= 1 << p for p in range(bits)), f"bin_{at[0]}_{at[1]}")
-    # Steps on the way, which the solver takes more easily than all at once: the counts, the limit.
-    for k in range(LANES):
-        for b in range(FEW_BINS):
-            counted = total(bins[at] == b for at in every if at[1] % LANES == k)
-            held = bench.memory("histogram", f"lane_{k}", "memory", address=Const(b, range(FEW_BINS)))
-            bench.require(~bench.in_state("SEARCH") | (held == counted))
-    sizes = [bench.signal(total(bin == b for bin in bins.values()), f"size_{b}") for b in range(FEW_BINS)]
-    limit, remaining = bench.part("histogram").limit, bench.part("histogram").remaining
-    above = bench.signal(total(Mux(b > limit, sizes[b], 0) for b in range(FEW_BINS)), "above")
-    right = (above < count) & (count <= above + bench.chosen(sizes, limit)) & (remaining == count - above)
-    most = (limit == 0) & (remaining == count) & (count > len(every))
-    none = (limit == FEW_BINS - 1) & (remaining == 0) & (count == 0)
-    bench.require(~bench.in_state("COPY") | right | most | none)
-    moved = Signal(8, name="moved_sum")
-    m.d.sync += moved.eq(moved + dut.moved)
-    ended = bench.before(dut.busy) & ~dut.busy
-    takes, leaves = [], bench.state("path", f"valid_{CHOICE_DRAIN}") & ~bench.part("path").counting
-    for n, at in enumerate(every):
-        first = total((bins[other] > bins[at]) | ((bins[other] == bins[at]) & (before < n)) for before, other in enumerate(every))
-        due = bench.signal(first < count, f"due_{n}")
-        ties = total(bins[other] == limit for other in every[:n])
-        takes.append(bench.signal((bins[at] > limit) | ((bins[at] == limit) & (ties < remaining)), f"takes_{n}"))
-        bench.require(~bench.in_state("COPY") | (takes[n] == due))
-        turned = Mux(weight[at] < 0, -size(stored[at]), Mux(size(stored[at]) > 7, 7, size(stored[at])))
-        kept = bench.signal(Mux(with_signs, turned, stored[at]), f"kept_{n}")
-        bench.require(~(leaves & dut.feedback_en) | (dut.feedback_addr != words[at])
-                      | (dut.feedback_data[at[1] % LANES] == Mux(takes[n], weight[at], kept)))
-        bench.require(~ended | (final[at] == Mux(due, weight[at], kept)))
-    for word in set(words.values()):
-        bench.require(~leaves | (dut.feedback_addr != word)
-                      | (dut.moved == total(take for take, at in zip(takes, every) if words[at] == word)))
-    bench.require(~ended | (moved == Mux(count < len(every), count, len(every))))
-    return bench
-
-
 PROOFS = (
     Proof(name="weight-choice", build=weight_choice, depth=6, fault_depth=12,
           claim="top-K: all above the limit and the first ties, as many as remain, over the borders of words; all; random; bins; "
@@ -257,14 +175,5 @@ PROOFS = (
                     old="index.eq(BINS - 1)", new="index.eq(BINS - 2)"),
               Fault(name="absent-lanes", file="hw/transport/histogram.py",
                     old="(counting & present[k])", new="counting"),
-          )),
-    Proof(name="transport-top-k", build=top_k, mode="bmc", depth=54,
-          claim="one transport of a layer of 4 weights in 2 words, from power-up: min(K, n) values are copied, those of the "
-                "highest bins, of ties the first; the others keep theirs, or take the sign",
-          faults=(
-              Fault(name="start-too-late", file="hw/transport/controller.py",
-                    old="m.d.comb += path.start.eq(1)", new="m.d.comb += path.start.eq(0)"),
-              Fault(name="present-lanes", file="hw/transport/path.py",
-                    old="Cat(k < lanes for k in range(c.lanes))", new="Cat(k <= lanes for k in range(c.lanes))"),
           )),
 )

