@@ -1,4 +1,4 @@
-"""Where the block memories and multipliers of a wide build go on an ECP5-85F: each component's spread over a row of its own.
+"""Where the block memories and multipliers of a wide build go on an ECP5-85F: each component's spread over the width of a row.
 
 Left alone, nextpnr packs them without a gap into two rows, around which the wiring runs out (docs/decisions/0013-floorplan.md). The
 rows follow the data: forward engine, weights, update unit, gradients, backward engine, feedback weights and tapes.
@@ -30,23 +30,27 @@ def floorplan(source: Path, target: Path) -> int:
     A row that cannot hold its cells is left to the placer.
     """
     netlist = json.loads(source.read_text())
-    rows: dict[tuple[str, int], list] = {}
-    for module, content in sorted(netlist["modules"].items()):
+    rows: dict[tuple[str, int], dict[str, list]] = {}
+    for module, content in netlist["modules"].items():
         name = re.sub(r"^\\?coldspike\.", "", module)
         for cell, what in content["cells"].items():
             chosen = ROWS.get(what["type"], {})
-            row = chosen.get(name, chosen.get(""))
-            if row is not None:
+            component = name if name in chosen else ""
+            if component in chosen:
                 order = [int(part) for part in re.findall(r"\d+", cell)]  # lanes in their order
-                rows.setdefault((what["type"], row), []).append((name, order, cell, what))
+                rows.setdefault((what["type"], chosen[component]), {}).setdefault(component, []).append((order, what))
     count = 0
-    for (kind, row), cells in rows.items():
-        sites = BLOCKS[kind]
-        if len(cells) > len(sites):
+    for (kind, row), components in rows.items():
+        sites, taken = BLOCKS[kind], set()
+        if sum(map(len, components.values())) > len(sites):
             continue
-        for n, (*_, what) in enumerate(sorted(cells, key=lambda cell: cell[:3])):
-            column, block = sites[int((n + 0.5) * len(sites) / len(cells))]
-            what["attributes"]["BEL"] = f"X{column}/Y{row}/{block}"
-            count += 1
+        for _, cells in sorted(components.items()):
+            for n, (_, what) in enumerate(sorted(cells, key=lambda cell: cell[0])):
+                place = int((n + 0.5) * len(sites) / len(cells))
+                while place in taken:
+                    place = (place + 1) % len(sites)
+                taken.add(place)
+                what["attributes"]["BEL"] = f"X{sites[place][0]}/Y{row}/{sites[place][1]}"
+        count += len(taken)
     target.write_text(json.dumps(netlist))
     return count
