@@ -25,9 +25,8 @@ class Run:
     def key(self) -> str:
         """Name of the result: readable, and different for different results (an option at its default leaves no mark)."""
         options = self.options
-        defaults = {f.name.replace("_", "-"): f.default for f in fields(options)}
-        given = {f.name.replace("_", "-"): getattr(options, f.name) for f in fields(options) if f.name not in FREE}
-        plain = {name: value for name, value in options.plain().items() if name in given and given[name] != defaults[name]}
+        marks = {f.name.replace("_", "-") for f in fields(options) if f.name not in FREE and getattr(options, f.name) != f.default}
+        plain = {name: value for name, value in options.plain().items() if name in marks}
         digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
         kind = options.feedback if options.transport == "full" else f"{options.feedback}-{options.transport}"
         name = f"{len(options.layers) - 2}x{options.layers[1]}-{kind}-seed{options.seed}-{digest}".replace(",", "+")
