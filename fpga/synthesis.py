@@ -62,6 +62,8 @@ def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = F
         f"hierarchy -check -top {top}",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in (TOP, *names)),
         # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
+        # Registers of hw/arithmetic/spread.py stay apart: the wire's attribute is handed to its flip-flops.
+        "proc", "setattr -set keep 1 a:keep=1 %ci1:+[Q] t:$dff %i",
         f"{target.synthesis} -top {top} -run begin:map_luts",
         "splitnets -format <>:",
         f"{target.synthesis} -top {top} -json {TOP}.json -run map_luts:",

@@ -8,6 +8,7 @@ from ..spec.config import CoreConfig, bits_for
 from ..spec.packets import FIRED_BIT, Space
 from ..spec.transport import Precision
 from .arithmetic.delay import delay
+from .arithmetic.spread import spread
 from .backward.active_list import ActiveList
 from .backward.engine import BackwardEngine
 from .backward.gradient_memory import GradientMemory
@@ -75,6 +76,8 @@ class TrainingCore(wiring.Component):
         self._gradients = None
         if c.gradient_memory:
             m.submodules.gradients = self._gradients = GradientMemory(c)
+        # Whether the host holds the memories, known to each lane well before its first word.
+        self._host_writes = spread(m, self._access.busy, c.lanes, "host_writes")
         for engine in (self._forward, self._backward, self._update, self._transport, self._access):
             m.d.comb += engine.network.eq(self.network)
 
@@ -174,7 +177,7 @@ class TrainingCore(wiring.Component):
             weights.w_en.eq(self._update.write_en | (access.w_en & is_weight)),
             weights.w_tile.eq(self._update.write_tile), weights.w_index.eq(self._update.write_index),
         ]
-        m.d.comb += [weights.w_data[k].eq(Mux(access.busy, access.w_data[k], self._update.write_data[k]))
+        m.d.comb += [weights.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], self._update.write_data[k]))
                      for k in range(self._config.lanes)]
         with m.If(self._update.w_en):
             m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(self._update.w_tile), weights.r_index.eq(self._update.w_index)]
@@ -230,7 +233,7 @@ class TrainingCore(wiring.Component):
             m.d.comb += [
                 backward.feedback_data[k].eq(decode(c, self._feedback.r_data[k], scale)),
                 transport.back_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
-                self._feedback.w_data[k].eq(Mux(access.busy, access.w_data[k], transport.feedback_data[k])),
+                self._feedback.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], transport.feedback_data[k])),
             ]
         with m.If(access.busy):
             m.d.comb += [
@@ -274,7 +277,8 @@ class TrainingCore(wiring.Component):
             gradients.r_en.eq(update.gradient_en | read), gradients.r_addr.eq(update.gradient_addr),
             gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr),
         ]
-        m.d.comb += [gradients.w_data[k].eq(Mux(access.busy, access.w_data[k], update.kept[k])) for k in range(self._config.lanes)]
+        m.d.comb += [gradients.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], update.kept[k]))
+                     for k in range(self._config.lanes)]
         with m.If(access.busy):
             m.d.comb += [gradients.r_addr.eq(access.access.address), gradients.w_addr.eq(access.access.address)]
 

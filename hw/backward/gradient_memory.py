@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..arithmetic.rounding import overflows, saturate
+from ..arithmetic.spread import spread
 from ..layouts import shape_of
 from ..memory.lane_ram import LaneRam
 from .lanes import contribution_shape
@@ -56,10 +57,11 @@ class GradientMemory(wiring.Component):
             m.d.comb += words.r_addr.eq(self.add_addr)
         with m.If(storing):
             m.d.comb += words.w_addr.eq(address)
+        storing_lane = spread(m, added, c.lanes, "storing_lane")
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
             stored = Signal(shape_of(c.gradient), name=f"stored_{k}")
-            m.d.comb += words.w_data[k].eq(Mux(storing, stored, self.w_data[k]))
+            m.d.comb += words.w_data[k].eq(Mux(storing_lane[k], stored, self.w_data[k]))
             with m.If(fetched):
                 m.d.sync += self.r_data[k].eq(words.r_data[k])
             with m.If(adding):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay, delays
+from ..arithmetic.spread import spread
 from ..layouts import block_count_bits, shape_of, spike_layout
 from ..memory.lane_ram import LaneRam
 from .feed import JobLayout
@@ -73,7 +74,8 @@ class BackwardLanes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
-        m.submodules.sums = sums = LaneRam(shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True)
+        m.submodules.sums = sums = LaneRam(
+            shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
 
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
@@ -102,29 +104,36 @@ class BackwardLanes(wiring.Component):
         # Stage 1: operands leave their memories. Stage 2: they are here. Stage 3: products. Stage 4: contributions out.
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
-        valids, summing, jobs, firsts, addresses = (delays(m, now, 3, name) for now, name in (
-            (valid, "valid"), (self.feedback_en, "summing"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
+        valids = delays(m, valid, 3, "valid")
+        summing, jobs, firsts, addresses = (delays(m, now, 2, name) for now, name in (
+            (self.feedback_en, "summing"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
+        # What the lanes use in stage n, from the stage before.
+        arrived, taking = spread(m, valids[0], c.lanes, "arrived"), spread(m, summing[0], c.lanes, "taking")
+        multiply, weigh = spread(m, valids[1], c.lanes, "multiply"), spread(m, summing[1], c.lanes, "weigh")
+        g = spread(m, jobs[1].g, c.lanes, "g")
+        finish, add = spread(m, valids[2], c.lanes, "finish"), spread(m, summing[2], c.lanes, "add")
+        h, fresh_sum = spread(m, jobs[2].h, c.lanes, "h"), spread(m, firsts[2], c.lanes, "fresh_sum")
         m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
             weight, fired_late = Signal.like(self.feedback_data[k], name=f"weight_{k}"), Signal(name=f"fired_{k}_late")
             change, total = Signal(contribution_shape(c), name=f"change_{k}"), Signal(shape_of(c.error_sum), name=f"total_{k}")
             product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
-            with m.If(valids[1]):
+            with m.If(arrived[k]):
                 m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired)]
-            with m.If(summing[1]):
+            with m.If(taking[k]):
                 m.d.sync += weight.eq(self.feedback_data[k])
-            with m.If(valids[2]):
-                m.d.sync += [change.eq(jobs[2].g * time), fired_late.eq(fired)]
-            with m.If(summing[2]):
-                m.d.sync += product.eq(weight * jobs[2].g)
-            with m.If(valids[3]):
-                m.d.sync += self.contribution[k].eq(Mux(fired_late, change - (jobs[3].h << c.time_bits), 0))
-            with m.If(sums.w_en):
-                m.d.comb += total.eq(Mux(firsts[3], 0, sums.r_data[k]) + product)
+            with m.If(multiply[k]):
+                m.d.sync += [change.eq(g[k] * time), fired_late.eq(fired)]
+            with m.If(weigh[k]):
+                m.d.sync += product.eq(weight * g[k])
+            with m.If(finish[k]):
+                m.d.sync += self.contribution[k].eq(Mux(fired_late, change - (h[k] << c.time_bits), 0))
+            with m.If(add[k]):
+                m.d.comb += total.eq(Mux(fresh_sum[k], 0, sums.r_data[k]) + product)
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
-            sums.r_en.eq(summing[2]), sums.r_addr.eq(addresses[2]), sums.w_en.eq(summing[3]), sums.w_addr.eq(addresses[3]),
+            sums.r_en.eq(summing[1]), sums.r_addr.eq(addresses[1]), sums.w_en.eq(summing[2]), sums.w_addr.eq(addresses[2]),
             sums.s_en.eq(self.sum_en), sums.s_addr.eq(self.sum_addr),
             self.idle.eq(~(Cat(valids).any() | delay(m, valids[3], 1, "valid_4"))),
         ]

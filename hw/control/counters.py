@@ -39,8 +39,9 @@ class Counters(wiring.Component):
     Members
     -------
     increments : In(IncrementLayout) events of this cycle.
-    clear : In(1) zeroes all counters; increments of the cycle before are lost.
+    clear : In(1) zeroes all counters a cycle later; increments of this cycle are lost.
     values : Out(64 bits for each counter, in the order of spec.registers.counters).
+    counted : the same, as a register (for tests that set it); zero from the second cycle after reset on.
     """
 
     def __init__(self, config: CoreConfig):
@@ -50,14 +51,18 @@ class Counters(wiring.Component):
             "clear": In(1),
             "values": Out(data.ArrayLayout(64, len(self.names))),
         })
+        self.counted = Signal(self.values.shape(), name="counted", reset_less=True)
 
     def elaborate(self, platform):
         m = Module()
         late = Signal(self.increments.shape())
-        m.d.sync += late.eq(self.increments)
+        # Reset comes by the same register as clear: one wire to all of a thousand flip-flops, nothing else on the way.
+        values, clear = self.counted, Signal(init=1)
+        m.d.sync += [late.eq(self.increments), clear.eq(self.clear)]
         for n, name in enumerate(self.names):
             with m.If(late[name].any()):
-                m.d.sync += self.values[n].eq(self.values[n] + late[name])
-        with m.If(self.clear):
-            m.d.sync += self.values.eq(0)
+                m.d.sync += values[n].eq(values[n] + late[name])
+        with m.If(clear):
+            m.d.sync += values.eq(0)
+        m.d.comb += self.values.eq(values)
         return m

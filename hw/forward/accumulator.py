@@ -8,6 +8,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.delay import delay
+from ..arithmetic.spread import spread
 from ..io.stream_buffer import StreamBuffer
 from ..io.stream_register import StreamRegister
 from ..layouts import EventLayout, block_count_bits, shape_of
@@ -60,7 +62,8 @@ class SynapseAccumulator(wiring.Component):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
         # The first read port adds, the second serves the scan of the previous layer.
-        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True) for q in (c.slope, c.level)]
+        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
+                for q in (c.slope, c.level)]
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
 
         # The events pass two registers, because a queue's memory, the product that places a row and its sum with the layer's
@@ -95,35 +98,37 @@ class SynapseAccumulator(wiring.Component):
         # Stages behind the issue: those of the weight memory, product, sum.
         arrived = TransposableMemory.READ_LATENCY
         stage = data.StructLayout({"issue": 1, "end": 1, "first": 1, "null": 1, "address": len(self.base), "time": c.time.bits})
-        pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 2)]
+        pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 1)]
         m.d.comb += [
             pipe[0].issue.eq(issue), pipe[0].end.eq(finish & event.end), pipe[0].first.eq(first), pipe[0].null.eq(null),
             pipe[0].address.eq(self.base + block), pipe[0].time.eq(event.time),
         ]
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
+        here, ahead = pipe[arrived], pipe[arrived - 1]
+        multiply, null_weight, time = (spread(m, signal, c.lanes, name) for signal, name in (
+            (ahead.issue, "multiply"), (ahead.null, "null"), (ahead.time, "time")))
+        add, fresh = spread(m, here.issue, c.lanes, "add"), spread(m, here.first, c.lanes, "fresh")
         for k in range(c.lanes):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             product = Signal(signed(c.weight.bits + c.time.bits), name=f"product_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
-            with m.If(pipe[arrived].issue):
+            with m.If(multiply[k]):
                 m.d.sync += [
-                    weight.eq(Mux(pipe[arrived].null, 0, self.w_data[k])),
-                    product.eq(Mux(pipe[arrived].null, 0, self.w_data[k] * pipe[arrived].time)),
+                    weight.eq(Mux(null_weight[k], 0, self.w_data[k])),
+                    product.eq(Mux(null_weight[k], 0, self.w_data[k] * time[k])),
                 ]
-            with m.If(pipe[arrived + 1].issue):
-                m.d.comb += [slope.eq(Mux(pipe[arrived + 1].first, 0, slope_sums.r_data[k]) + weight),
-                             level.eq(Mux(pipe[arrived + 1].first, 0, level_sums.r_data[k]) + product)]
+            with m.If(add[k]):
+                m.d.comb += [slope.eq(Mux(fresh[k], 0, slope_sums.r_data[k]) + weight),
+                             level.eq(Mux(fresh[k], 0, level_sums.r_data[k]) + product)]
             m.d.comb += [
                 slope_sums.w_data[k].eq(slope), level_sums.w_data[k].eq(level),
                 self.slopes[k].eq(slope_sums.s_data[k]), self.levels[k].eq(level_sums.s_data[k]),
             ]
         for memory in sums:
             m.d.comb += [
-                memory.r_en.eq(pipe[arrived].issue), memory.r_addr.eq(pipe[arrived].address),
-                memory.w_en.eq(pipe[arrived + 1].issue), memory.w_addr.eq(pipe[arrived + 1].address),
+                memory.r_en.eq(ahead.issue), memory.r_addr.eq(ahead.address),
+                memory.w_en.eq(here.issue), memory.w_addr.eq(here.address),
                 memory.s_en.eq(self.r_en), memory.s_addr.eq(self.r_addr),
             ]
-        ended = Signal()
-        m.d.sync += ended.eq(pipe[arrived + 1].end)
-        m.d.comb += self.done.eq(ended)
+        m.d.comb += self.done.eq(delay(m, here.end, 2, "end"))
         return m

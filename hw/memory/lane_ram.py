@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import bits_for
+from ..arithmetic.spread import spread
 from .ram import Ram
 
 __all__ = ["LaneRam"]
@@ -22,14 +23,15 @@ class LaneRam(wiring.Component):
     Members
     -------
     r_en, r_addr : In. Read request. ``r_data`` : Out, array of P. Valid in the cycle after it, held while ``r_en`` is low.
-    w_en, w_addr, w_data : In, array of P. Write request.
+    w_en, w_addr, w_data : In, array of P. Write request. If requests come ``ahead``, all but ``w_data`` is given a cycle
+        earlier: it passes registers, one for a few lanes each, because one for all of them is too far from most.
     s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for.
     """
 
     def __init__(self, shape: ShapeLike, lanes: int, depth: int, *, transparent: bool = False,
-                 second: bool = False, block: bool = False):
+                 second: bool = False, block: bool = False, ahead: bool = False):
         self._shape, self._lanes, self._depth, self._second = shape, lanes, depth, second
-        self._transparent, self._block = transparent, block
+        self._transparent, self._block, self._ahead = transparent, block, ahead
         address = bits_for(depth)
         super().__init__({
             "r_en": In(1), "r_addr": In(address), "r_data": Out(shape).array(lanes),
@@ -41,13 +43,16 @@ class LaneRam(wiring.Component):
         m = Module()
         bits = Shape.cast(self._shape).width
         together = max(1, BLOCK_BITS // bits) if self._block else 1
+        reading, r_address, writing, w_address = (
+            spread(m, signal, self._lanes, name) if self._ahead else [signal] * self._lanes for name, signal in (
+                ("reading", self.r_en), ("r_address", self.r_addr), ("writing", self.w_en), ("w_address", self.w_addr)))
         for first in range(0, self._lanes, together):
             lanes = range(first, min(first + together, self._lanes))
             m.submodules[f"lane_{first}"] = ram = Ram(
                 bits * len(lanes), self._depth, transparent=self._transparent, second=self._second, block=self._block)
             m.d.comb += [
-                ram.r_en.eq(self.r_en), ram.r_addr.eq(self.r_addr), self._word(self.r_data, lanes).eq(ram.r_data),
-                ram.w_en.eq(self.w_en), ram.w_addr.eq(self.w_addr), ram.w_data.eq(self._word(self.w_data, lanes)),
+                ram.r_en.eq(reading[first]), ram.r_addr.eq(r_address[first]), self._word(self.r_data, lanes).eq(ram.r_data),
+                ram.w_en.eq(writing[first]), ram.w_addr.eq(w_address[first]), ram.w_data.eq(self._word(self.w_data, lanes)),
             ]
             if self._second:
                 m.d.comb += [ram.s_en.eq(self.s_en), ram.s_addr.eq(self.s_addr), self._word(self.s_data, lanes).eq(ram.s_data)]

@@ -56,10 +56,9 @@ class TransposableMemory(wiring.Component):
             (self.w_en, "writing"), (self.w_tile, "w_tile"), (self.w_index, "w_index")))
         reading, index = delays(m, self.s_en, 2, "reading"), delay(m, self.s_index, 1, "s_index")
         amount, data = Signal(low), [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
-        with m.If(self.w_en):
-            m.d.sync += [amount.eq(-self.w_index), *(late.eq(now) for late, now in zip(data, self.w_data))]
-        with m.Elif(reading[1]):
-            m.d.sync += [amount.eq(index), *(late.eq(ram.s_data) for late, ram in zip(data, banks))]
+        # Without the enable: it comes from afar, and what is not written or read is not rotated.
+        m.d.sync += [amount.eq(Mux(reading[1], index, -self.w_index)),
+                     *(late.eq(Mux(reading[1], ram.s_data, now)) for late, ram, now in zip(data, banks, self.w_data))]
         rotated = rotate_lanes(m, data, amount, writing[1] | reading[2], "write")
         for bank, ram in enumerate(banks):
             # The row within the tile that bank b holds of column c is (b - c) mod P.

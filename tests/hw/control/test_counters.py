@@ -34,6 +34,9 @@ def test_every_counter_counts_alone_and_together():
         ctx.set(dut.clear, 1)
         await ctx.tick()
         ctx.set(dut.clear, 0)
+        expected.update({n: expected[n] + value for n, value in increments.items()})
+        check()
+        await ctx.tick()
         expected.update(dict.fromkeys(names, 0))
         check()
         await ctx.tick()
@@ -51,7 +54,8 @@ def test_lane_counts_are_wide_and_carry_into_the_upper_half():
 
     async def bench(ctx):
         n = dut.names.index("weights_transported")
-        ctx.set(dut.values[n], (1 << 32) - 1)
+        await ctx.tick()  # of reset
+        ctx.set(dut.counted[n], (1 << 32) - 1)
         ctx.set(dut.increments.weights_transported, 128)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.values[n]) == (1 << 32) + 127
