@@ -16,6 +16,9 @@ __all__ = ["Area", "Netlist", "synthesize"]
 
 _COMPONENT = re.compile(rf"{TOP}(?:\.core)?\.(?!core\b)[a-z_]+(?:\$\d+)?")  # a name that a signal has, too, gets a number
 
+KEEP_APART = ("proc", "setattr -set keep 1 a:keep=1 %ci1:+[Q] t:$dff %i")
+"""For hw/arithmetic/spread.py: yosys merges equal flip-flops unless they have the attribute of their wire, too."""
+
 Area = dict[str, float]
 """Count of each resource."""
 
@@ -62,8 +65,7 @@ def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = F
         f"hierarchy -check -top {top}",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in (TOP, *names)),
         # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
-        # Registers of hw/arithmetic/spread.py stay apart: the wire's attribute is handed to its flip-flops.
-        "proc", "setattr -set keep 1 a:keep=1 %ci1:+[Q] t:$dff %i",
+        *KEEP_APART,
         f"{target.synthesis} -top {top} -run begin:map_luts",
         "splitnets -format <>:",
         f"{target.synthesis} -top {top} -json {TOP}.json -run map_luts:",

