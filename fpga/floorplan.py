@@ -18,19 +18,23 @@ BLOCKS = {
 """Sites of a row: column and name, by cell type."""
 
 ROWS = {
-    "MULT18X18D": {"core.forward": 10, "core.update": 34, "core.backward": 58},
-    "DP16KD": {"core.weights": 22, "core.gradients": 46, "core.feedback": 70, "core.tapes": 70, "": 82},
+    "MULT18X18D": {"core.forward": (10,), "core.update": (34,), "core.backward": (58,)},
+    "DP16KD": {"core.weights": (22, 46), "core.gradients": (46, 70, 82, 22), "core.feedback": (70,),
+               "core.tapes": (70,), "": (82,)},
 }
-"""Row of a component's cells, by cell type; "": of all other components. What has no row is left to the placer."""
+"""Rows of a component's cells, by cell type; "": of all other components. What has no row is left to the placer."""
+
+EASY = 36
+"""Cells of a component that one row takes without getting crowded. More are shared out among all of its rows."""
 
 
 def floorplan(source: Path, target: Path) -> int:
     """Copies a netlist of yosys with sites for its block memories and multipliers; returns how many got one.
 
-    A row that cannot hold its cells is left to the placer.
+    A component that its rows cannot hold is left to the placer.
     """
     netlist = json.loads(source.read_text())
-    rows: dict[tuple[str, int], dict[str, list]] = {}
+    cells: dict[tuple[str, str], list] = {}
     for module, content in netlist["modules"].items():
         name = re.sub(r"^\\?coldspike\.", "", module)
         for cell, what in content["cells"].items():
@@ -38,19 +42,33 @@ def floorplan(source: Path, target: Path) -> int:
             component = name if name in chosen else ""
             if component in chosen:
                 order = [int(part) for part in re.findall(r"\d+", cell)]  # lanes in their order
-                rows.setdefault((what["type"], chosen[component]), {}).setdefault(component, []).append((order, what))
-    count = 0
-    for (kind, row), components in rows.items():
-        sites, taken = BLOCKS[kind], set()
-        if sum(map(len, components.values())) > len(sites):
-            continue
-        for _, cells in sorted(components.items()):
-            for n, (_, what) in enumerate(sorted(cells, key=lambda cell: cell[0])):
-                place = int((n + 0.5) * len(sites) / len(cells))
-                while place in taken:
+                cells.setdefault((what["type"], component), []).append((order, what))
+    taken: dict[tuple[str, int], set[int]] = {(kind, row): set() for kind in ROWS for rows in ROWS[kind].values() for row in rows}
+    for (kind, component), found in sorted(cells.items(), key=lambda item: len(item[1])):
+        sites, free = BLOCKS[kind], {row: len(BLOCKS[kind]) - len(taken[kind, row]) for row in ROWS[kind][component]}
+        parts: dict[int, list] = {row: [] for row in free}
+        for (_, what), row in zip(sorted(found, key=lambda cell: cell[0]), _turns(len(found), free), strict=False):
+            parts[row].append(what)
+        for row, part in parts.items():
+            for n, what in enumerate(part):
+                place = int((n + 0.5) * len(sites) / len(part))
+                while place in taken[kind, row]:
                     place = (place + 1) % len(sites)
-                taken.add(place)
+                taken[kind, row].add(place)
                 what["attributes"]["BEL"] = f"X{sites[place][0]}/Y{row}/{sites[place][1]}"
-        count += len(taken)
     target.write_text(json.dumps(netlist))
-    return count
+    return sum(map(len, taken.values()))
+
+
+def _turns(count: int, free: dict[int, int]) -> list[int]:
+    """The row of each of ``count`` cells: the first if they are few, else all in turn by their ``free`` sites."""
+    first = next(iter(free))
+    if count <= min(EASY, free[first]):
+        return [first] * count
+    if count > sum(free.values()):
+        return []  # too few for all
+    turns, used = [], dict.fromkeys(free, 0)
+    for _ in range(count):
+        turns.append(min((row for row in free if used[row] < free[row]), key=lambda row: (used[row] + 0.5) / free[row]))
+        used[turns[-1]] += 1
+    return turns
