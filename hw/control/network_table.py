@@ -11,7 +11,7 @@ __all__ = ["NetworkTable"]
 
 
 class NetworkTable(wiring.Component):
-    """Takes 3 L + 5 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
+    """Takes 4 L + 6 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
 
     Members
     -------
@@ -35,9 +35,7 @@ class NetworkTable(wiring.Component):
         tiles, words, first_words, neuron_blocks = (Signal(32, name=n) for n in ("tiles", "words", "first_words", "neuron_blocks"))
         new_tiles, new_words = Signal(32), Signal(32)
         above = Signal.like(layer)
-        m.d.comb += [
-            blocks.eq((size + (c.lanes - 1)) >> low), above.eq(layer - 1),
-        ]
+        m.d.comb += above.eq(layer - 1)
         bad_layer = (size == 0) | (size > c.max_neurons)
         overfull = Signal()
         m.d.sync += overfull.eq((tiles > c.weight_tiles) | (words > c.gradient_words) | (words - first_words > c.feedback_words)
@@ -52,9 +50,12 @@ class NetworkTable(wiring.Component):
                     m.next = "LOOK"
             with m.State("LOOK"):
                 m.d.sync += size.eq(settings.size[layer])
+                m.next = "ROUND"
+            with m.State("ROUND"):
+                m.d.sync += [blocks_before.eq(blocks), blocks.eq((size + (c.lanes - 1)) >> low)]
                 m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.sync += [blocks_before.eq(blocks), network.size[layer].eq(size), network.outputs.eq(size),
+                m.d.sync += [network.size[layer].eq(size), network.outputs.eq(size),
                              network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
                              new_words.eq(size * blocks_before)]
                 m.next = "PLACE"
@@ -68,7 +69,7 @@ class NetworkTable(wiring.Component):
                     m.d.sync += [
                         network.tile_base[above].eq(tiles), network.column_base[above].eq(words),
                         network.block_base[above].eq(neuron_blocks),
-                        tiles.eq(tiles + new_tiles), words.eq(words + new_words), neuron_blocks.eq(neuron_blocks + blocks_before),
+                        tiles.eq(tiles + new_tiles), words.eq(words + new_words), neuron_blocks.eq(neuron_blocks + blocks),
                         first_words.eq(Mux(layer == 1, new_words, first_words)),
                     ]
                 m.next = "LOOK"

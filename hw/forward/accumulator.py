@@ -36,7 +36,7 @@ class SynapseAccumulator(wiring.Component):
     Members
     -------
     tile_base, blocks, base : In. First weight tile, output blocks and first accumulator block of the layer; stable
-        from the layer's first event to ``done``.
+        from the layer's first event to ``done`` (they pass a register while the event passes its buffer).
     i_events : In(stream EventLayout). The layer's spikes, then one end token.
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency
         TransposableMemory.READ_LATENCY).
@@ -66,6 +66,9 @@ class SynapseAccumulator(wiring.Component):
                 for q in (c.slope, c.level)]
         m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
 
+        tile_base, blocks, base = (delay(m, signal, 1, name) for signal, name in (
+            (self.tile_base, "tile_base_here"), (self.blocks, "blocks_here"), (self.base, "base_here")))
+
         # The events pass two registers, because a queue's memory, the product that places a row and its sum with the layer's
         # first tile need a cycle each; the first one also keeps the walk's end from reaching back to the queue.
         m.submodules.events = events = StreamBuffer(EventLayout(c))
@@ -73,7 +76,7 @@ class SynapseAccumulator(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i_events), events.i)
         m.d.comb += [
             placed.i.valid.eq(events.o.valid), events.o.ready.eq(placed.i.ready), placed.i.payload.event.eq(events.o.payload),
-            placed.i.payload.offset.eq((events.o.payload.index >> low) * self.blocks),
+            placed.i.payload.offset.eq((events.o.payload.index >> low) * blocks),
         ]
 
         # Event register and its walk over the output blocks.
@@ -89,10 +92,10 @@ class SynapseAccumulator(wiring.Component):
         with m.If(finish):
             m.d.sync += [valid.eq(0), block.eq(0), first.eq(event.end)]
         with m.Elif(issue):
-            m.d.sync += [block.eq(block + 1), last.eq(block + 2 == self.blocks), tile.eq(tile + 1)]
+            m.d.sync += [block.eq(block + 1), last.eq(block + 2 == blocks), tile.eq(tile + 1)]
         with m.If(placed.o.valid & placed.o.ready):
-            m.d.sync += [valid.eq(1), event.eq(placed.o.payload.event), last.eq(self.blocks == 1),
-                         tile.eq(self.tile_base + placed.o.payload.offset)]
+            m.d.sync += [valid.eq(1), event.eq(placed.o.payload.event), last.eq(blocks == 1),
+                         tile.eq(tile_base + placed.o.payload.offset)]
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
         # Stages behind the issue: those of the weight memory, product, sum.
@@ -101,7 +104,7 @@ class SynapseAccumulator(wiring.Component):
         pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 1)]
         m.d.comb += [
             pipe[0].issue.eq(issue), pipe[0].end.eq(finish & event.end), pipe[0].first.eq(first), pipe[0].null.eq(null),
-            pipe[0].address.eq(self.base + block), pipe[0].time.eq(event.time),
+            pipe[0].address.eq(base + block), pipe[0].time.eq(event.time),
         ]
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
         here, ahead = pipe[arrived], pipe[arrived - 1]

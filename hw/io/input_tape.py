@@ -22,7 +22,7 @@ class InputEventLayout(data.StructLayout):
 class InputTape(wiring.Component):
     """Spreads ascending events over the blocks of a tape slot and writes every block of the layer once.
 
-    Latency: the write request of a block stands one cycle after the cycle that completes it. Throughput: each cycle
+    Latency: the write request of a block stands two cycles after the cycle that completes it. Throughput: each cycle
     takes one event or completes one block, so n events and b blocks need n + b cycles however they are spread.
 
     Parameters
@@ -63,14 +63,19 @@ class InputTape(wiring.Component):
         block = Signal(self.block_bits)
         event = self.i.payload
         in_block = event.index[exact_log2(self.config.lanes):][:self.block_bits] == block  # a good event lies in the layer
-        m.d.comb += [
-            self.i.ready.eq(in_block),
+        block_last = Signal()
+        # Whether an event lies in the block, and which lane it goes to, are too much for one cycle.
+        m.d.sync += [
             writer.start.eq(self.start),
             writer.base.eq(self.slot << self.block_bits),
             writer.fired.eq(self.i.valid & in_block),
             writer.lane.eq(event.index),
             writer.time.eq(event.time),
-            writer.block_last.eq(self.finish | (self.i.valid & ~in_block)),
+            writer.block_last.eq(block_last),
+        ]
+        m.d.comb += [
+            self.i.ready.eq(in_block),
+            block_last.eq(self.finish | (self.i.valid & ~in_block)),
             self.last.eq(block + 1 == self.blocks),
             self.en.eq(writer.en),
             self.address.eq(writer.address),
@@ -78,6 +83,6 @@ class InputTape(wiring.Component):
         ]
         with m.If(self.start):
             m.d.sync += block.eq(0)
-        with m.Elif(writer.block_last):
+        with m.Elif(block_last):
             m.d.sync += block.eq(block + 1)
         return m

@@ -29,7 +29,7 @@ class PacketDecoder(wiring.Component):
 
     Each block of the input layer is written to the tape once per good SAMPLE, in a cycle of its own (spikes of the
     block taken in the cycles before), which makes the time independent of how events spread over blocks. A dropped
-    SAMPLE may leave blocks in its slot, but the slot stays free. All writes are done when the descriptor is valid.
+    SAMPLE may leave blocks in its slot, but the slot stays free. The last write stands when the descriptor becomes valid.
 
     There is no deadlock, if work that has a descriptor never waits for a later packet: then all committed payload
     and all slots become free without the decoder's help, and what is not committed belongs to one packet, whose

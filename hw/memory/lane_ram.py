@@ -1,10 +1,11 @@
 """Memory of P lanes: one word holds one element for each lane."""
 
-from amaranth.hdl import Cat, Module, Shape, ShapeLike, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import bits_for
+from ..arithmetic.delay import delay
 from ..arithmetic.spread import spread
 from .ram import Ram
 
@@ -24,7 +25,8 @@ class LaneRam(wiring.Component):
     -------
     r_en, r_addr : In. Read request. ``r_data`` : Out, array of P. Valid in the cycle after it, held while ``r_en`` is low.
     w_en, w_addr, w_data : In, array of P. Write request. If requests come ``ahead``, all but ``w_data`` is given a cycle
-        earlier: it passes registers, one for a few lanes each, because one for all of them is too far from most.
+        earlier: it passes registers, one for a few lanes each, because one for all of them is too far from most; and the
+        read data of a transparent memory hold for a cycle only.
     s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for.
     """
 
@@ -43,15 +45,26 @@ class LaneRam(wiring.Component):
         m = Module()
         bits = Shape.cast(self._shape).width
         together = max(1, BLOCK_BITS // bits) if self._block else 1
+        forward = self._transparent and self._ahead
         reading, r_address, writing, w_address = (
             spread(m, signal, self._lanes, name) if self._ahead else [signal] * self._lanes for name, signal in (
                 ("reading", self.r_en), ("r_address", self.r_addr), ("writing", self.w_en), ("w_address", self.w_addr)))
+        if forward:
+            # Whether a read meets a write is known before both, so the new word waits in a register of its own: neither a
+            # comparison nor a multiplexer lies between it and the read register.
+            meets = delay(m, self.r_en & self.w_en & (self.r_addr == self.w_addr), 1, "meets")
+            hit = spread(m, meets, self._lanes, "hit")
         for first in range(0, self._lanes, together):
             lanes = range(first, min(first + together, self._lanes))
-            m.submodules[f"lane_{first}"] = ram = Ram(
-                bits * len(lanes), self._depth, transparent=self._transparent, second=self._second, block=self._block)
+            m.submodules[f"lane_{first}"] = ram = Ram(bits * len(lanes), self._depth, second=self._second, block=self._block,
+                                                      transparent=self._transparent and not forward)
+            data = ram.r_data
+            if forward:
+                written = Signal.like(ram.w_data, name=f"written_{first}")
+                m.d.sync += written.eq(ram.w_data)
+                data = Mux(hit[first], written, ram.r_data)
             m.d.comb += [
-                ram.r_en.eq(reading[first]), ram.r_addr.eq(r_address[first]), self._word(self.r_data, lanes).eq(ram.r_data),
+                ram.r_en.eq(reading[first]), ram.r_addr.eq(r_address[first]), self._word(self.r_data, lanes).eq(data),
                 ram.w_en.eq(writing[first]), ram.w_addr.eq(w_address[first]), ram.w_data.eq(self._word(self.w_data, lanes)),
             ]
             if self._second:

@@ -65,9 +65,9 @@ class TransposableMemory(wiring.Component):
             r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
             m.d.comb += [
                 r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index)),
-                w_row.eq(bank - Mux(self.s_en, self.s_index, w_indices[2])),
+                w_row.eq(bank - Mux(writing[2], w_indices[2], self.s_index)),
                 ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
-                ram.w_en.eq(writing[2]), ram.w_addr.eq((Mux(self.s_en, self.s_tile, w_tiles[2]) << low) | w_row),
+                ram.w_en.eq(writing[2]), ram.w_addr.eq((Mux(writing[2], w_tiles[2], self.s_tile) << low) | w_row),
                 ram.s_en.eq(self.s_en), self.s_data[bank].eq(ram.w_data),
             ]
             with m.If(writing[1] | reading[2]):

@@ -40,7 +40,7 @@ def check(config, networks):
             assert not ctx.get(dut.busy) and not ctx.get(dut.done)
             verdicts.append(fits)
             depth = len(layers) - 1
-            assert cycles == 3 * depth + 5 if fits else cycles <= 3 * depth + 5
+            assert cycles == 4 * depth + 6 if fits else cycles <= 4 * depth + 6
             if fits:
                 network = ctx.get(dut.network)
                 for name, value in network_of(config, layers).items():

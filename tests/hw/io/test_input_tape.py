@@ -47,10 +47,10 @@ def test_blocks_and_cycles(inputs, lanes):
             for index, time in events:
                 words[index // lanes][index % lanes] = (time, 1)
             expected.extend((slot << dut.block_bits | block, word) for block, word in enumerate(words))
-        await ctx.tick()
+        await ctx.tick().repeat(2)
 
     simulate(dut, bench, background=[watch(trace, en=dut.en, address=dut.address, data=dut.data, finish=dut.finish)])
     written = [(t["address"], [(int(lane.time), int(lane.fired)) for lane in t["data"]]) for t in trace if t["en"]]
     assert written == expected
     if blocks == 1:
-        assert cycle_of(trace, lambda t: t["en"]) == cycle_of(trace, lambda t: t["finish"]) + 1
+        assert cycle_of(trace, lambda t: t["en"]) == cycle_of(trace, lambda t: t["finish"]) + 2

@@ -202,7 +202,7 @@ def test_cycles_of_a_sample_depend_on_counts_only(events):
     n, blocks = len(events), 5
     assert valid - first == 6 + n + blocks
     assert cycle_of(trace, lambda t: t["claimed"]) == valid - 1
-    assert sum(t["tape"] for t in trace[:valid]) == blocks
+    assert sum(t["tape"] for t in trace[:valid + 1]) == blocks
     assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 4
     if events:
         assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
