@@ -1,0 +1,108 @@
+"""Leaky integrate-and-fire layers over time: run-time settings and number formats of sparse BPTT (docs/numerics.md)."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+from .config import CoreConfig
+from .formats import Q
+
+__all__ = ["DECAY", "DROPPED_BITS", "LifFormats", "LifSettings", "OverTime", "SURROGATE", "SURROGATE_SLOPE"]
+
+DECAY = Q(bits=17, fraction=16, signed=False)
+"""B[n] = beta^n."""
+
+SURROGATE = Q(bits=16, fraction=16, signed=False)
+"""g(V), just below 1.0 at the threshold."""
+
+SURROGATE_SLOPE = 100
+"""How fast g falls beside the threshold."""
+
+DROPPED_BITS = 10
+"""Low bits of an error sum that decay drops."""
+
+
+class OverTime(IntEnum):
+    """What of the readout's potentials V[1] to V[T] is the logit."""
+
+    MAX = 0
+    SUM = 1
+
+
+@dataclass(frozen=True)
+class LifFormats:
+    """Number formats of a build.
+
+    Members
+    -------
+    membrane : V. trace : r_i, the decayed sum of a neuron's spikes. Both saturate.
+    error : c = eps g of a layer whose scale is 0.
+    operand : E_i without its low DROPPED_BITS, as it decays: with DECAY it fills two 18-bit multipliers.
+    """
+
+    config: CoreConfig
+
+    @cached_property
+    def membrane(self) -> Q:
+        return Q(bits=18, fraction=self.config.weight_fraction)
+
+    @cached_property
+    def trace(self) -> Q:
+        return Q(bits=17, fraction=self.config.time_bits, signed=False)
+
+    @cached_property
+    def error(self) -> Q:
+        return self.config.error
+
+    @cached_property
+    def operand(self) -> Q:
+        return Q(bits=27, fraction=self.config.error_sum.fraction - DROPPED_BITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifSettings:
+    """How a network runs over time.
+
+    Parameters
+    ----------
+    steps : T, at least 1.
+    beta : what a potential keeps from step to step, exp(-dt / tau).
+    window : w of the active neurons |V - 1| < w, in units of the weights' last bit; 0 passes no gradient.
+    scales : for each weight layer, how many fractional bits its errors c have beyond ``error_fraction``.
+    over_time : what of the readout is the logit.
+    gain : the logit is 2^gain times that.
+
+    Raises
+    ------
+    ValueError : a value is out of its range.
+    """
+
+    steps: int
+    beta: float
+    window: int
+    scales: tuple[int, ...]
+    over_time: OverTime = OverTime.MAX
+    gain: int = 0
+
+    def __post_init__(self):
+        for name, value, good, meant in (
+            ("steps", self.steps, self.steps >= 1, "at least 1"), ("beta", self.beta, 0 <= self.beta < 1, "0 to below 1"),
+            ("window", self.window, self.window >= 0, "at least 0"), ("gain", self.gain, self.gain >= 0, "at least 0"),
+            ("scales", self.scales, min(self.scales, default=0) >= 0, "none below 0"),
+        ):
+            if not good:
+                raise ValueError(f"{name} = {value}: {meant} is needed")
+
+    @cached_property
+    def decays(self) -> list[int]:
+        """B[n] for n = 0 to T, DECAY."""
+        return [DECAY.quantize(self.beta**n) for n in range(self.steps + 1)]
+
+    def error_shift(self, config: CoreConfig, layer: int) -> int:
+        """p, by which E g of layer ``layer`` (l >= 2) goes right to give c of the layer before. ValueError if that is below 1."""
+        here, below = self.scales[layer - 1], self.scales[layer - 2]
+        shift = config.weight_fraction - DROPPED_BITS + SURROGATE.fraction + here - below
+        if shift < 1:
+            raise ValueError(f"scale {below} of layer {layer - 1} beside {here} of layer {layer}: "
+                             f"at most {below + shift - 1} is possible")
+        return shift
