@@ -60,7 +60,7 @@ CASES = {  # layers, T, scale of the weights, density of the input, window, sett
     "saturating": ((6, 5, 5, 4), 25, 60.0, 0.5, 30, {"scales": (12, 9, 4), "gain": 3}, {"gradient_bits": 22}),
     "no memory of the past": ((6, 5, 4), 9, 2.5, 0.5, 1, {"scales": (3, 0), "beta": 0.0}, {"weight_fraction": 2}),  # often V = 1
     "long": ((4, 3, 2), 300, 1.0, 0.02, 0.5, {"scales": (5, 2), "beta": 0.99}, {}),
-    "saturating traces": ((3, 3, 2), 200, 0.003, 0.95, 40, {"scales": (2, 0), "beta": 0.999, "over_time": OverTime.SUM},
+    "saturating traces": ((3, 3, 2), 200, 0.003, 0.95, 40, {"scales": (10, 0), "beta": 0.999, "over_time": OverTime.SUM},
                           {"time_bits": 10}),
     "other fractions": ((6, 5, 4), 18, 1.5, 0.3, 0.5, {"scales": (6, 3)}, {"weight_fraction": 9, "time_bits": 6}),
 }
