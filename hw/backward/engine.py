@@ -76,7 +76,7 @@ class BackwardEngine(wiring.Component):
             feed.output.eq(layer + 1 == network.layers), feed.base.eq(network.block_base[layer]),
             feed.column_base.eq(network.column_base[layer]), feed.in_blocks.eq(network.blocks[layer]),
             self.output_en.eq(feed.output_en), self.output_addr.eq(feed.output_addr), feed.output_data.eq(self.output_data),
-            lanes.sum_en.eq(feed.sum_en | self.sum_en), lanes.sum_addr.eq(Mux(self.busy, feed.sum_addr, self.sum_addr)),
+            lanes.sum_en.eq(feed.sum_en | self.sum_en),
             lanes.layer.eq(layer), lanes.first_layer.eq(is_first), lanes.in_blocks.eq(network.blocks[layer]),
             lanes.out_blocks.eq(network.blocks[layer + 1]), lanes.tile_base.eq(network.tile_base[layer]),
             lanes.block_base.eq(network.block_base[layer]), lanes.sum_base.eq(network.block_base[below]),
@@ -90,6 +90,7 @@ class BackwardEngine(wiring.Component):
 
         for k in range(c.lanes):
             m.d.comb += [feed.sum_data[k].eq(lanes.sum_data[k]), self.sum_data[k].eq(lanes.sum_data[k]),
+                         lanes.sum_addr[k].eq(Mux(self.busy, feed.sum_addr[k], self.sum_addr)),
                          lanes.feedback_data[k].eq(self.feedback_data[k]), self.contribution[k].eq(lanes.contribution[k])]
 
         m.d.comb += self.busy.eq(1)

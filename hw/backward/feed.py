@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.rounding import overflows, round_shift, saturate
+from ..arithmetic.spread import spread
 from ..layouts import SLOT_BITS, ActiveLayout, block_count_bits, shape_of
 
 __all__ = ["ErrorFeed", "JobLayout"]
@@ -30,7 +31,7 @@ class ErrorFeed(wiring.Component):
         the layer before; stable until the last job was taken.
     list_en, list_index, list_entry : read port of the active list (latency 1).
     output_en, output_addr, output_data : read port of the output errors, {slot, k} (latency 1).
-    sum_en, sum_addr, sum_data : read port of the error accumulators (latency 1).
+    sum_en, sum_addr (of each lane), sum_data : read port of the error accumulators (latency 1).
     o_jobs : Out(stream JobLayout).
     """
 
@@ -44,7 +45,7 @@ class ErrorFeed(wiring.Component):
             "list_en": Out(1), "list_index": Out(count), "list_entry": In(ActiveLayout(config)),
             "output_en": Out(1), "output_addr": Out(bits_for(config.max_outputs) + slot),
             "output_data": In(shape_of(config.error)),
-            "sum_en": Out(1), "sum_addr": Out(block),
+            "sum_en": Out(1), "sum_addr": Out(block).array(config.lanes),
             "sum_data": In(shape_of(config.error_sum)).array(config.lanes),
             "o_jobs": Out(stream.Signature(JobLayout(config))),
         })
@@ -67,8 +68,13 @@ class ErrorFeed(wiring.Component):
         neuron, output = entry[1].index, Signal(bits_for(c.max_outputs))
         m.d.comb += [
             output.eq(neuron), self.output_en.eq(advance & valid[2]), self.output_addr.eq(Cat(output, self.slot)),
-            self.sum_en.eq(advance & valid[2]), self.sum_addr.eq(self.base + (neuron >> low)),
+            self.sum_en.eq(advance & valid[2]),
         ]
+        # The neuron's block, for each lane.
+        block = Signal(bits_for(c.neuron_blocks))
+        blocks = spread(m, block, c.lanes, "block")
+        m.d.comb += [block.eq(Mux(advance, self.list_entry.index >> low, blocks[0])),
+                     *(address.eq(self.base + here) for address, here in zip(self.sum_addr, blocks, strict=True))]
         summed, direct = Signal(shape_of(c.error_sum)), Signal(shape_of(q))
 
         # Stages 4 to 6: rounded error, products with the derivatives, factors.

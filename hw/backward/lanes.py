@@ -46,7 +46,7 @@ class BackwardLanes(wiring.Component):
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
     word_en, word : Out. Address of the contributions that stand at ``contribution`` CONTRIBUTION_LATENCY cycles later.
     contribution : Out, P contributions.
-    sum_en, sum_addr, sum_data : read port of the error accumulators (latency 1).
+    sum_en, sum_addr (of each lane), sum_data : read port of the error accumulators (latency 1).
     idle : Out(1). No job in work and the pipeline is empty.
     """
 
@@ -67,7 +67,7 @@ class BackwardLanes(wiring.Component):
             "feedback_data": In(shape_of(config.weight)).array(lanes),
             "word_en": Out(1), "word": Out(GradientWordLayout(config)),
             "contribution": Out(contribution_shape(config)).array(lanes),
-            "sum_en": In(1), "sum_addr": In(block),
+            "sum_en": In(1), "sum_addr": In(block).array(lanes),
             "sum_data": Out(shape_of(config.error_sum)).array(lanes), "idle": Out(1),
         })
 
@@ -134,7 +134,7 @@ class BackwardLanes(wiring.Component):
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
             sums.r_en.eq(summing[1]), sums.r_addr.eq(addresses[1]), sums.w_en.eq(summing[2]), sums.w_addr.eq(addresses[2]),
-            sums.s_en.eq(self.sum_en), sums.s_addr.eq(self.sum_addr),
+            sums.s_en.eq(self.sum_en), *(sums.s_addr[k].eq(self.sum_addr[k]) for k in range(c.lanes)),
             self.idle.eq(~(Cat(valids).any() | delay(m, valids[3], 1, "valid_4"))),
         ]
         return m

@@ -40,7 +40,7 @@ class SynapseAccumulator(wiring.Component):
     i_events : In(stream EventLayout). The layer's spikes, then one end token.
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency
         TransposableMemory.READ_LATENCY).
-    r_en, r_addr, slopes, levels : second read port of the accumulators (latency 1).
+    r_en, r_addr (of each lane), slopes, levels : second read port of the accumulators (latency 1).
     done : Out(1). One cycle; all sums are readable from the next cycle on.
     """
 
@@ -53,7 +53,7 @@ class SynapseAccumulator(wiring.Component):
             "i_events": In(stream.Signature(EventLayout(config))),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(config.lanes)),
             "w_data": In(shape_of(config.weight)).array(lanes),
-            "r_en": In(1), "r_addr": In(block),
+            "r_en": In(1), "r_addr": In(block).array(lanes),
             "slopes": Out(shape_of(config.slope)).array(lanes), "levels": Out(shape_of(config.level)).array(lanes),
             "done": Out(1),
         })
@@ -131,7 +131,7 @@ class SynapseAccumulator(wiring.Component):
             m.d.comb += [
                 memory.r_en.eq(ahead.issue), memory.r_addr.eq(ahead.address),
                 memory.w_en.eq(here.issue), memory.w_addr.eq(here.address),
-                memory.s_en.eq(self.r_en), memory.s_addr.eq(self.r_addr),
+                memory.s_en.eq(self.r_en), *(memory.s_addr[k].eq(self.r_addr[k]) for k in range(c.lanes)),
             ]
         m.d.comb += self.done.eq(delay(m, here.end, 2, "end"))
         return m

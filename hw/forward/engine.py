@@ -1,11 +1,12 @@
 """Forward engine: a sample's events through all layers. Golden models: model/exact/forward.py, model/timing.py."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
+from amaranth.hdl import Cat, EnableInserter, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.delay import delay
 from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
 from .rule import SpikeLayout, TtfsRule
@@ -38,7 +39,7 @@ class ForwardEngine(wiring.Component):
     scan_start : Out(1). The scan of ``spike_layer`` began (its first spike comes SCAN_TO_SPIKE - 1 cycles later).
     output_start : Out(1). The output layer's scan begins; the readout takes the sample over.
     tape_en, tape_address, tape_data : write port of the spike tape; address {slot, block}.
-    sum_en, sum_addr, slopes, levels : read port of the accumulators, for the host, while not busy.
+    sum_en, sum_addr, slopes, levels : read port of the accumulators (latency 2), for the host, while not busy.
     busy, working, done : Out(1). In flight; in flight and not waiting for the readout; finished (one cycle).
     event : Out(max_layers). Bit l: a spike of layer l became an event.
     clips : Out(2). A level, a slope derivative was clipped in a training sample.
@@ -94,7 +95,8 @@ class ForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            accumulator.r_en.eq(scan.r_en | self.sum_en), accumulator.r_addr.eq(Mux(self.busy, scan.r_addr, self.sum_addr)),
+            accumulator.r_en.eq(scan.r_en | delay(m, self.sum_en, 1, "sum_en")), scan.idle.eq(~self.busy),
+            scan.idle_addr.eq(self.sum_addr),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
@@ -107,7 +109,7 @@ class ForwardEngine(wiring.Component):
         ]
         for k in range(c.lanes):
             m.d.comb += [
-                accumulator.w_data[k].eq(self.w_data[k]),
+                accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_addr[k].eq(scan.r_addr[k]),
                 scan.slopes[k].eq(accumulator.slopes[k]), scan.levels[k].eq(accumulator.levels[k]),
                 self.slopes[k].eq(accumulator.slopes[k]), self.levels[k].eq(accumulator.levels[k]),
             ]

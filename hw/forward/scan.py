@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.priority import at_least, lowest_bit
+from ..arithmetic.spread import spread
 from ..layouts import block_count_bits, shape_of
 from .rule import NeuronLayout, classify
 
@@ -25,7 +26,8 @@ class NeuronScan(wiring.Component):
     start : In(1). Begin; ``count``, ``blocks``, ``base``, ``output``, ``potential`` are taken in this cycle.
     count, blocks, base : In. Neurons and blocks of the layer, address of its first block.
     output, potential : In(1). Send every neuron; mark them for readout POTENTIAL.
-    r_en, r_addr : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
+    r_en, r_addr (of each lane) : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
+    idle, idle_addr : In. While idle, r_addr is what idle_addr was a cycle before.
     neuron : Out(NeuronLayout), a register. One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
     busy : Out(1). More slots will come.
     """
@@ -35,7 +37,8 @@ class NeuronScan(wiring.Component):
         super().__init__({
             "start": In(1), "count": In(16), "blocks": In(block_count_bits(config)),
             "base": In(bits_for(config.neuron_blocks)), "output": In(1), "potential": In(1),
-            "r_en": Out(1), "r_addr": Out(bits_for(config.neuron_blocks)),
+            "r_en": Out(1), "r_addr": Out(bits_for(config.neuron_blocks)).array(config.lanes),
+            "idle": In(1), "idle_addr": In(bits_for(config.neuron_blocks)),
             "slopes": In(shape_of(config.slope)).array(config.lanes),
             "levels": In(shape_of(config.level)).array(config.lanes),
             "neuron": Out(NeuronLayout(config)), "busy": Out(1),
@@ -47,13 +50,21 @@ class NeuronScan(wiring.Component):
         low = bits_for(lanes)
 
         # Fetch: the accumulators' read register holds a block.
-        address, left = Signal.like(self.r_addr), Signal.like(self.blocks)
+        address, left = Signal.like(self.base), Signal.like(self.blocks)  # of the next cycle
+        addresses = spread(m, address, lanes, "r_address")
         more, fetched, ahead, held = (Signal(name=name) for name in ("more", "fetched", "ahead", "held"))
         move, take = Signal(), Signal()
         output, potential, count = Signal(), Signal(), Signal(16)
-        m.d.comb += [self.r_en.eq(more & (~fetched | move)), self.r_addr.eq(address)]
+        m.d.comb += self.r_en.eq(more & (~fetched | move))
+        m.d.comb += [own.eq(copy) for own, copy in zip(self.r_addr, addresses, strict=True)]
+        with m.If(self.start):
+            m.d.comb += address.eq(self.base)
+        with m.Elif(self.idle):
+            m.d.comb += address.eq(self.idle_addr)
+        with m.Else():
+            m.d.comb += address.eq(addresses[0] + self.r_en)
         with m.If(self.r_en):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1), more.eq(left != 1), fetched.eq(1)]
+            m.d.sync += [left.eq(left - 1), more.eq(left != 1), fetched.eq(1)]
         with m.Elif(move):
             m.d.sync += fetched.eq(0)
 
@@ -72,7 +83,7 @@ class NeuronScan(wiring.Component):
                 m.d.sync += [later.eq(value) for later, value in zip(next_values, values)]
                 m.d.sync += [next_mask.eq(wanted), next_number.eq(block), next_last.eq(~more), block.eq(block + 1)]
         with m.If(self.start):
-            m.d.sync += [address.eq(self.base), left.eq(self.blocks), more.eq(1), count.eq(self.count), block.eq(0),
+            m.d.sync += [left.eq(self.blocks), more.eq(1), count.eq(self.count), block.eq(0),
                          output.eq(self.output), potential.eq(self.potential)]
 
         # Held: one block, its remaining neurons as a mask. Whether the next slot is its last is a register, because it

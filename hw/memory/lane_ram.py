@@ -27,7 +27,8 @@ class LaneRam(wiring.Component):
     w_en, w_addr, w_data : In, array of P. Write request. If requests come ``ahead``, all but ``w_data`` is given a cycle
         earlier: it passes registers, one for a few lanes each, because one for all of them is too far from most; and the
         read data of a transparent memory hold for a cycle only.
-    s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for.
+    s_en, s_addr, s_data : second read port, never transparent; only if ``second`` is asked for. Not ahead: where the rest is,
+        ``s_addr`` is an array of P, so that the user may give neighbours a register of their own (hw/arithmetic/spread.py).
     """
 
     def __init__(self, shape: ShapeLike, lanes: int, depth: int, *, transparent: bool = False,
@@ -38,7 +39,8 @@ class LaneRam(wiring.Component):
         super().__init__({
             "r_en": In(1), "r_addr": In(address), "r_data": Out(shape).array(lanes),
             "w_en": In(1), "w_addr": In(address), "w_data": In(shape).array(lanes),
-            **({"s_en": In(1), "s_addr": In(address), "s_data": Out(shape).array(lanes)} if second else {}),
+            **({"s_en": In(1), "s_addr": In(address).array(lanes) if ahead else In(address), "s_data": Out(shape).array(lanes)}
+               if second else {}),
         })
 
     def elaborate(self, platform):
@@ -68,7 +70,8 @@ class LaneRam(wiring.Component):
                 ram.w_en.eq(writing[first]), ram.w_addr.eq(w_address[first]), ram.w_data.eq(self._word(self.w_data, lanes)),
             ]
             if self._second:
-                m.d.comb += [ram.s_en.eq(self.s_en), ram.s_addr.eq(self.s_addr), self._word(self.s_data, lanes).eq(ram.s_data)]
+                m.d.comb += [ram.s_en.eq(self.s_en), ram.s_addr.eq(self.s_addr[first] if self._ahead else self.s_addr),
+                             self._word(self.s_data, lanes).eq(ram.s_data)]
         return m
 
     @staticmethod

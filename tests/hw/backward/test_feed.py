@@ -67,7 +67,7 @@ def run(config, lists, *, stall=0.0, seed=0):
         read_port(dut.list_en, dut.list_index, dut.list_entry,
                   lambda n: memory["list"][n] if n < len(memory["list"]) else {"index": 0, "level_factor": 77, "slope_factor": 77}),
         read_port(dut.output_en, dut.output_addr, dut.output_data, error_of),
-        read_port(dut.sum_en, dut.sum_addr, dut.sum_data, lambda block: memory["sum"][block]),
+        read_port(dut.sum_en, dut.sum_addr[0], dut.sum_data, lambda block: memory["sum"][block]),
         watch(trace, start=dut.start, valid=dut.o_jobs.valid, ready=dut.o_jobs.ready)])
     names = ("index", "g", "h", "column", "saturated")
     assert [tuple(int(getattr(job, name)) for name in names) for job in collected] == expected

@@ -77,7 +77,7 @@ def run(layers, lanes, work, idle=0.0, seed=0):
             while not ctx.get(dut.idle):
                 await ctx.tick()
             for block, words in sums.items():
-                set_all(ctx, dut, {"sum_en": 1, "sum_addr": block})
+                set_all(ctx, dut, {"sum_en": 1, "sum_addr": [block] * config.lanes})
                 await ctx.tick()
                 assert [ctx.get(s) for s in dut.sum_data] == words, (index, block)
             ctx.set(dut.sum_en, 0)
