@@ -59,7 +59,7 @@ class LaneRam(wiring.Component):
         for first in range(0, self._lanes, together):
             lanes = range(first, min(first + together, self._lanes))
             m.submodules[f"lane_{first}"] = ram = Ram(bits * len(lanes), self._depth, second=self._second, block=self._block,
-                                                      transparent=self._transparent and not forward)
+                                                      transparent=self._transparent and not forward, forwarded=forward)
             data = ram.r_data
             if forward:
                 written = Signal.like(ram.w_data, name=f"written_{first}")

@@ -21,6 +21,7 @@ class Ram(wiring.Component):
     block : in block RAM, however small; else synthesis chooses between that and LUTs.
     transparent : a read of the address written in the same cycle gives the new word; otherwise the old one
         (undefined in hardware: users must not collide).
+    forwarded : the user forwards such a word itself, and does not look at what is read then.
 
     Members
     -------
@@ -32,9 +33,9 @@ class Ram(wiring.Component):
     """
 
     def __init__(self, shape: ShapeLike, depth: int, *, transparent: bool = False, second: bool = False, shared: bool = False,
-                 block: bool = False):
+                 block: bool = False, forwarded: bool = False):
         self._shape, self._depth, self._transparent, self._second, self._block = shape, depth, transparent, second, block
-        self._shared = shared
+        self._shared, self.forwarded = shared, forwarded
         abits = bits_for(depth)
         super().__init__({
             "r_en": In(1), "r_addr": In(abits), "r_data": Out(shape),

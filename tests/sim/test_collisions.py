@@ -33,7 +33,7 @@ def reporting(elaborate):
         def report(enable, address, text):
             m.d.sync += Assert(~(enable & self.w_en & (address == self.w_addr)), f"{text} in {self._depth} words; ")
 
-        report(self.r_en, self.r_addr, TRANSPARENT if self._transparent else COLLISION)
+        report(self.r_en, self.r_addr, TRANSPARENT if self._transparent or self.forwarded else COLLISION)
         if self._second:
             report(self.s_en, self.s_addr, COLLISION)
         return m
