@@ -64,8 +64,8 @@ def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = F
         "setattr -set no_rw_check 1 m:*",  # hw/memory/ram.py: users do not read what they are writing
         f"hierarchy -check -top {top}",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in (TOP, *names)),
-        # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
         *KEEP_APART,
+        # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
         f"{target.synthesis} -top {top} -run begin:map_luts",
         "splitnets -format <>:",
         f"{target.synthesis} -top {top} -json {TOP}.json -run map_luts:",

@@ -36,7 +36,6 @@ class LifFormats:
     Members
     -------
     membrane : V. trace : r_i, the decayed sum of a neuron's spikes. Both saturate.
-    error : c = eps g of a layer whose scale is 0.
     operand : E_i without its low DROPPED_BITS, as it decays: with DECAY it fills two 18-bit multipliers.
     """
 
@@ -49,10 +48,6 @@ class LifFormats:
     @cached_property
     def trace(self) -> Q:
         return Q(bits=17, fraction=self.config.time_bits, signed=False)
-
-    @cached_property
-    def error(self) -> Q:
-        return self.config.error
 
     @cached_property
     def operand(self) -> Q:

@@ -37,21 +37,22 @@ def currents(config: CoreConfig, weight: Tensor, spikes: Tensor) -> Tensor:
     return matrix_product(spikes.reshape(n * steps, inputs).double(), weight.T, bound).view(n, steps, -1)
 
 
-def decay(settings: LifSettings, values: Tensor, steps: Tensor | int) -> Tensor:
-    """``values`` as ``steps`` steps without input leave them: rounded once, however many; ``steps`` broadcasts."""
-    factor = torch.tensor(settings.decays)[steps]
+def decay(decays: Tensor, values: Tensor, steps: Tensor | int) -> Tensor:
+    """``values`` as ``steps`` steps without input leave them: rounded once, however many; ``steps`` broadcasts. ``decays`` :
+    those of the settings."""
+    factor = decays[steps]
     return torch.where(factor == DECAY.one, values, round_shift(values * factor, DECAY.fraction))
 
 
 def integrate(config: CoreConfig, settings: LifSettings, current: Tensor, threshold: int | None = None) -> tuple[Tensor, int]:
     """Potentials V[0] to V[T], [n, T + 1, neurons], and how many saturated; above ``threshold`` (None: never) 1.0 is subtracted
     for the next step."""
-    form = LifFormats(config).membrane
+    form, decays = LifFormats(config).membrane, torch.tensor(settings.decays)
     potential, saturations = torch.zeros_like(current[:, 0]), 0
     potentials = [potential]
     for now in current.unbind(1):
         reset = 0 if threshold is None else (potential > threshold) * form.one
-        potential, over = saturate(decay(settings, potential, 1) + now - reset, form)
+        potential, over = saturate(decay(decays, potential, 1) + now - reset, form)
         potentials.append(potential)
         saturations += int(over.sum())
     return torch.stack(potentials, 1), saturations
@@ -78,11 +79,11 @@ def surrogate(config: CoreConfig, potential: Tensor) -> Tensor:
 
 def traces(config: CoreConfig, settings: LifSettings, spikes: Tensor) -> Tensor:
     """r_i[t], the sum of beta^(t - k) over the spikes k <= t; rounded at each spike and at each look, not in between."""
-    form = LifFormats(config).trace
+    form, decays = LifFormats(config).trace, torch.tensor(settings.decays)
     value = torch.zeros(spikes.shape[0], spikes.shape[2], dtype=torch.int64)
     last, out = torch.zeros_like(value), []
     for t, fired in enumerate(spikes.unbind(1)):
-        seen = decay(settings, value, t - last)
+        seen = decay(decays, value, t - last)
         seen = torch.where(fired, (seen + form.one).clamp(max=form.max), seen)
         value, last = torch.where(fired, seen, value), torch.where(fired, t, last)
         out.append(seen)

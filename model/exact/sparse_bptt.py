@@ -40,7 +40,7 @@ def logits(config: CoreConfig, settings: LifSettings, potential: Tensor) -> Tens
 def output_jobs(config: CoreConfig, settings: LifSettings, potential: Tensor, logit: Tensor, labels: Tensor) -> Jobs:
     """Jobs of the readout, from its potentials V[1] to V[T], its logits and the ``labels`` [n]."""
     errors = -output_errors(config, logit, labels) << (settings.gain + settings.scales[-1])
-    error, over = saturate(errors, LifFormats(config).error)
+    error, over = saturate(errors, config.error)
     present = torch.ones_like(potential, dtype=torch.bool)
     if settings.over_time is OverTime.MAX:
         largest = potential == potential.amax(1, keepdim=True)
@@ -53,7 +53,8 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
 
     The sums E_i decay from a step with jobs to the next one, and to each active neuron that looks at them.
     """
-    formats, saturations = LifFormats(config), 0
+    operand_form, saturations = LifFormats(config).operand, 0
+    decays = torch.tensor(settings.decays)
     n, steps, outputs = jobs.error.shape
     sums, last = torch.zeros(n, feedback.shape[1], dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
     error, present = torch.zeros_like(below.surrogate), torch.zeros_like(below.active)
@@ -61,8 +62,8 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
 
     def later(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The sums of some samples as they stand at ``step``, and which saturated."""
-        operand, over = saturate(round_shift(sums[rows], DROPPED_BITS), formats.operand)
-        return decay(settings, operand, (last[rows] - step).clamp(min=0)[:, None]), over
+        operand, over = saturate(round_shift(sums[rows], DROPPED_BITS), operand_form)
+        return decay(decays, operand, (last[rows] - step).clamp(min=0)[:, None]), over
 
     for t in range(steps - 1, 0, -1):
         rows = jobs.present[:, t].any(1).nonzero()[:, 0]
@@ -74,7 +75,7 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
         rows = below.active[:, t].any(1).nonzero()[:, 0]
         if len(rows):
             active, (value, over) = below.active[rows, t], later(t, rows)
-            change, clipped = saturate(round_shift(value * below.surrogate[rows, t], down), formats.error)
+            change, clipped = saturate(round_shift(value * below.surrogate[rows, t], down), config.error)
             saturations += int((over & active).sum() + (clipped & active).sum())
             error[rows, t - 1], present[rows, t - 1] = torch.where(active, change, 0), active
     return Jobs(error, present, saturations)
