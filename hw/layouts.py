@@ -6,11 +6,12 @@ from amaranth.lib import data
 from ..spec.config import CoreConfig, bits_for
 from ..spec.errors import ErrorCode
 from ..spec.formats import Q
+from ..spec.lif import SURROGATE
 from ..spec.packets import Kind, Space
 from ..spec.transport import Precision
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
-           "SLOT_BITS", "block_count_bits", "feedback_offset", "shape_of", "spike_layout"]
+           "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset", "shape_of", "spike_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -96,6 +97,22 @@ class ActiveLayout(data.StructLayout):
     def __init__(self, config: CoreConfig):
         super().__init__({"index": bits_for(config.max_neurons), "level_factor": config.factor.bits,
                           "slope_factor": config.factor.bits})
+
+
+class StepSpikeLayout(data.StructLayout):
+    """Spike of neuron ``index`` in time step ``step``, of a rule that runs over time."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"step": bits_for(config.max_steps), "index": bits_for(config.max_neurons)})
+
+
+class StepJobLayout(data.StructLayout):
+    """Active neuron ``index`` at potential V[step]: ``value`` is its surrogate derivative g (UQ0.16) and, once the error sweep came past,
+    its job's error c[step - 1] (docs/numerics.md, "Sparse BPTT: backward"). Of output neurons, jobs only."""
+
+    def __init__(self, config: CoreConfig):
+        super().__init__({"step": bits_for(config.max_steps + 1), "index": bits_for(config.max_neurons),
+                          "value": signed(max(config.error.bits, SURROGATE.bits + 1))})
 
 
 class ResultLayout(data.StructLayout):

@@ -11,7 +11,15 @@ from .formats import Q
 from .network import layout
 from .transport import Precision
 
-__all__ = ["CoreConfig", "Optimizer"]
+__all__ = ["CoreConfig", "Optimizer", "Rule"]
+
+
+class Rule(StrEnum):
+    """TTFS: single-spike neurons, exact gradients. SPARSE_BPTT: leaky integrate-and-fire neurons over time steps, gradients through
+    active neurons."""
+
+    TTFS = "ttfs"
+    SPARSE_BPTT = "sparse-bptt"
 
 
 class Optimizer(StrEnum):
@@ -51,6 +59,10 @@ class CoreConfig:
     feedback_precision : width of the feedback weights.
     partial_transport : builds the choice of single weights: top-K, random, change-weighted.
     result_words : depth of the result queue, 32-bit words.
+    rule : learning rule built in.
+    max_steps : most time steps T of a sample; rule sparse-bptt only, as the two below.
+    spike_entries : spikes of a sample, of input and hidden layers together, that the tape holds.
+    job_entries : active neurons of a sample that each of the tape's two halves holds: of layers with even and with odd index.
     """
 
     lanes: int = 16
@@ -73,6 +85,10 @@ class CoreConfig:
     feedback_precision: Precision = Precision.FULL
     partial_transport: bool = False
     result_words: int = 64
+    rule: Rule = Rule.TTFS
+    max_steps: int = 128
+    spike_entries: int = 2048
+    job_entries: int = 1024
 
     def __post_init__(self):
         limits = {
@@ -80,7 +96,8 @@ class CoreConfig:
             "weight_tiles": (1, 1 << 20), "gradient_words": (1, 1 << 24), "feedback_words": (1, 1 << 24),
             "neuron_blocks": (1, 1 << 16), "time_bits": (4, 10), "weight_bits": (4, 18),
             "weight_fraction": (2, 17), "gradient_bits": (8, 32), "error_bits": (8, 18),
-            "error_fraction": (4, 16), "result_words": (4, 1 << 16),
+            "error_fraction": (4, 16), "result_words": (4, 1 << 16), "max_steps": (1, 1 << 12),
+            "spike_entries": (1, 1 << 20), "job_entries": (1, 1 << 20),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -93,10 +110,13 @@ class CoreConfig:
         if self.error_fraction > self.error_bits - 2:
             raise ValueError(f"error_fraction = {self.error_fraction}: at most error_bits - 2 = {self.error_bits - 2}")
         object.__setattr__(self, "optimizer", Optimizer(self.optimizer))
+        object.__setattr__(self, "rule", Rule(self.rule))
         object.__setattr__(self, "feedback_precision", Precision(self.feedback_precision))
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
+        if self.rule is Rule.SPARSE_BPTT and not self.gradient_memory:
+            raise ValueError("rule = 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only")
         signs = self.feedback_precision is Precision.SIGN
         if not signs and (self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max):
             raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer or wider than the "
