@@ -107,8 +107,8 @@ class StepSpikeLayout(data.StructLayout):
 
 
 class StepJobLayout(data.StructLayout):
-    """Active neuron ``index`` at potential V[step]: ``value`` is its surrogate derivative g (UQ0.16) and, once the error sweep came past,
-    its job's error c[step - 1] (docs/numerics.md, "Sparse BPTT: backward"). Of output neurons, jobs only."""
+    """Active neuron ``index`` at potential V[step]: ``value`` is its surrogate derivative g (UQ0.16) and, once the error sweep came
+    past, its job's error c[step - 1] (docs/numerics.md, "Sparse BPTT: backward"). Of output neurons, jobs only."""
 
     def __init__(self, config: CoreConfig):
         super().__init__({"step": bits_for(config.max_steps + 1), "index": bits_for(config.max_neurons),

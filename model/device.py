@@ -10,7 +10,7 @@ from ..spec.network import Readout
 from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
 from ..spec.transport import LayerTransport
-from .exact import AccessRecord, ExactNetwork, SampleRecord, UpdateRecord
+from .exact import AccessRecord, ExactNetwork, SampleRecord, TtfsNetwork, UpdateRecord
 from .exact.transport import exactly_largest, largest
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
@@ -118,7 +118,7 @@ class GoldenDevice:
             return self._report(ErrorCode.NETWORK)
         if self.network is None or self.network.layers != layers:
             before = self.network
-            self.network = ExactNetwork(self.config, layers, top_k=self._top_k)
+            self.network = TtfsNetwork(self.config, layers, top_k=self._top_k)
             self.network.counters = self._counters
             if before is not None:
                 self.network.random, self.network.transport_random = before.random, before.transport_random

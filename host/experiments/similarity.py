@@ -5,14 +5,14 @@ import copy
 import numpy as np
 import torch
 
-from ...model.exact import ExactNetwork
+from ...model.exact import TtfsNetwork
 from ...model.exact.transport import encode
 from ...spec.transport import Precision
 
 __all__ = ["gradient_similarity"]
 
 
-def gradient_similarity(network: ExactNetwork, times: np.ndarray, labels: np.ndarray) -> list[float] | None:
+def gradient_similarity(network: TtfsNetwork, times: np.ndarray, labels: np.ndarray) -> list[float] | None:
     """Cosine similarity of the gradient through B and the true one, through W, for layers 1 to L - 1.
 
     ``times`` [n, n_in], ``labels`` [n] : samples that the gradients are summed over. The network is left as it is. None for a build

@@ -5,5 +5,6 @@ It says *what* each integer is, not how or when the hardware makes it, and works
 
 from .network import ExactNetwork
 from .record import AccessRecord, SampleRecord, UpdateRecord
+from .ttfs import TtfsNetwork
 
-__all__ = ["AccessRecord", "ExactNetwork", "SampleRecord", "UpdateRecord"]
+__all__ = ["AccessRecord", "ExactNetwork", "SampleRecord", "TtfsNetwork", "UpdateRecord"]

@@ -20,7 +20,7 @@ from coldspike.host.experiments.runs import Results, carry_out
 from coldspike.host.experiments.similarity import gradient_similarity
 from coldspike.host.experiments.tables import COLUMNS, markdown, rich_table, rows
 from coldspike.host.problems import Interrupted, OptionError
-from coldspike.model.exact import ExactNetwork
+from coldspike.model.exact import TtfsNetwork
 from coldspike.model.exact.transport import encode, exactly_largest, largest
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.transport import Precision
@@ -125,9 +125,9 @@ def test_bad_requests_run_nothing(tmp_path, monkeypatch):
 
 
 # -- similarity ------------------------------------------------------------------------------------
-def network(precision: Precision = Precision.FULL, **more) -> ExactNetwork:
+def network(precision: Precision = Precision.FULL, **more) -> TtfsNetwork:
     core = CoreConfig.for_network((10, 9, 7, 5), lanes=2)
-    net = ExactNetwork(replace(core, feedback_precision=precision, **more), (10, 9, 7, 5))
+    net = TtfsNetwork(replace(core, feedback_precision=precision, **more), (10, 9, 7, 5))
     random = torch.Generator().manual_seed(3)
     net.weights = [torch.randint(-900, 900, w.shape, generator=random) for w in net.weights]
     net.feedback = [None, *(encode(net.config, w) for w in net.weights[1:])]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from coldspike.model.exact import ExactNetwork
+from coldspike.model.exact import TtfsNetwork
 from coldspike.spec.network import Readout
 from coldspike.spec.random import lane_seeds
 
@@ -19,7 +19,7 @@ class Pair:
         self.settings = {"readout": Readout.POTENTIAL, "level_clip": 4096, "slope_clip": 4096, "rates": [(200, 8)] * depth,
                          "decays": [0] * depth, "interval": 1, "interval_start": 0} | settings
         seeds = lane_seeds(seed, config.lanes)
-        self.exact = ExactNetwork(config, layers, **self.settings)
+        self.exact = TtfsNetwork(config, layers, **self.settings)
         self.exact.random = np.array(seeds, np.uint32)
         self.oracle = Oracle(config, layers, random=seeds, **self.settings)
         for l in range(1, depth + 1):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from coldspike.model.device import GoldenDevice
-from coldspike.model.exact import ExactNetwork
+from coldspike.model.exact import TtfsNetwork
 from coldspike.model.packets import SampleStream, judge
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
@@ -122,7 +122,7 @@ def test_network_that_does_not_fit(registers):
 
 def test_samples_equal_the_network(device):
     rng = np.random.default_rng(1)
-    twin = ExactNetwork(CONFIG, LAYERS, rates=[(200, 3)] * 2)
+    twin = TtfsNetwork(CONFIG, LAYERS, rates=[(200, 3)] * 2)
     twin.weights = [w.clone() for w in device.network.weights]
     twin.feedback[1] = device.network.feedback[1].clone()
     packets, expected = [], []
@@ -284,7 +284,7 @@ def test_transport_equals_the_network(precision):
               else LayerTransport(signs=Signs.AT_INTERVAL, scale=99))
     number = {"SELECT_2": 1 << 22} if partial else {"SCALE_2": 99}
     device = started(config, LAYERS, INTERVAL=2, INTERVAL_START=1, TRANSPORT_2=scheme.register, **number)
-    twin = ExactNetwork(config, LAYERS, interval=2, interval_start=1, schemes=[LayerTransport(), scheme])
+    twin = TtfsNetwork(config, LAYERS, interval=2, interval_start=1, schemes=[LayerTransport(), scheme])
     column = np.arange(-1200, 1200, 400)
     for j in range(4):
         send(device, write(Space.WEIGHT, 2, j, column + j))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coldspike.model.exact import ExactNetwork
+from coldspike.model.exact import TtfsNetwork
 from coldspike.spec.config import CoreConfig, Optimizer
 from coldspike.spec.network import Readout
 from coldspike.spec.random import lane_seeds
@@ -86,13 +86,13 @@ def test_any_shape_equals_the_oracle(layers, lanes, readout, memory, seed, sprea
 def test_long_batches_are_cut_without_a_trace(monkeypatch):
     layers = (9, 7, 4)
     config = CoreConfig.for_network(layers, lanes=4, gradient_bits=20)
-    monkeypatch.setattr("coldspike.model.exact.network._CHUNK", 3)
+    monkeypatch.setattr("coldspike.model.exact.ttfs._CHUNK", 3)
     Pair(config, layers, 5).run(batches=2, samples=10)
 
 
 def test_misfit_is_refused():
     with pytest.raises(ValueError, match="^network 9-9 needs 9 neurons in the largest layer, this build has 4$"):
-        ExactNetwork(CoreConfig(max_neurons=4), (9, 9))
+        TtfsNetwork(CoreConfig(max_neurons=4), (9, 9))
 
 
 # -- feedback and transport ------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_start_again_keeps_memories_and_takes_position_and_schemes():
 
 
 def test_generators_of_transport_begin_with_seeds_of_their_own():
-    network = ExactNetwork(build((2, 2), Precision.FULL, lanes=8), (2, 2))
+    network = TtfsNetwork(build((2, 2), Precision.FULL, lanes=8), (2, 2))
     assert network.transport_random.tolist() == lane_seeds(1, 8) != network.random.tolist()
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from coldspike.model.exact import ExactNetwork
+from coldspike.model.exact import TtfsNetwork
 from coldspike.model.reference import SGD, ReferenceNetwork, SignMomentum, train_reference
 from coldspike.model.reference.training import exponential_rate
 from coldspike.spec.config import CoreConfig
@@ -121,7 +121,7 @@ def test_gradient_of_the_mean():
 
 
 def exact_twin(layers, reference, config, **options):
-    network = ExactNetwork(config, layers, **options)
+    network = TtfsNetwork(config, layers, **options)
     for mine, w in zip(network.weights, reference.weights, strict=True):
         mine[:] = (w * config.weight.one).round().long()
         w[:] = mine / config.weight.one

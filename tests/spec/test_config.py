@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldspike.spec.config import CoreConfig, Optimizer, bits_for
+from coldspike.spec.config import CoreConfig, Optimizer, Rule, bits_for
 from coldspike.spec.transport import Precision
 
 LANES = st.sampled_from([2, 4, 8, 16, 32, 64, 128])
@@ -36,6 +36,10 @@ LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
     ({"optimizer": "adam"}, "'adam' is not a valid Optimizer"),
     ({"optimizer": "sign-momentum", "gradient_memory": False},
      "optimizer = 'sign-momentum' keeps its momentum in the gradient memory: gradient_memory = False allows 'sgd' only"),
+    ({"rule": "bptt"}, "'bptt' is not a valid Rule"),
+    ({"max_steps": 0}, "max_steps = 0: an integer from 1 to 4096 is needed"),
+    ({"rule": "sparse-bptt", "gradient_memory": False},
+     "rule = 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
 ])
 def test_refusals(options, text):
     with pytest.raises(ValueError, match=rf"^{re.escape(text)}$"):
@@ -130,7 +134,7 @@ def test_feedback_formats(precision, w, stored):
 def test_digest_depends_on_everything():
     base = CoreConfig()
     other = {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False, "feedback_precision": Precision.FOUR,
-             "partial_transport": True}
+             "partial_transport": True, "rule": Rule.SPARSE_BPTT}
     others = [CoreConfig(**{f.name: other[f.name] if f.name in other else getattr(base, f.name) - 1})
               for f in dataclasses.fields(base)]
     digests = {config.digest("facts") for config in [base, *others]} | {base.digest(), base.digest("other")}
