@@ -66,6 +66,7 @@ class LifSettings:
     scales : for each weight layer, how many fractional bits its errors c have beyond ``error_fraction``.
     over_time : what of the readout is the logit.
     gain : the logit is 2^gain times that.
+    powers : B[0] to B[T] (or further), DECAY, for those who hold them and not beta; beta^n unless given.
 
     Raises
     ------
@@ -73,17 +74,19 @@ class LifSettings:
     """
 
     steps: int
-    beta: float
+    beta: float = 0.0
     window: int
     scales: tuple[int, ...]
     over_time: OverTime = OverTime.MAX
     gain: int = 0
+    powers: tuple[int, ...] = ()
 
     def __post_init__(self):
         for name, value, good, meant in (
             ("steps", self.steps, self.steps >= 1, "at least 1"), ("beta", self.beta, 0 <= self.beta < 1, "0 to below 1"),
             ("window", self.window, self.window >= 0, "at least 0"), ("gain", self.gain, self.gain >= 0, "at least 0"),
             ("scales", self.scales, min(self.scales, default=0) >= 0, "none below 0"),
+            ("powers", self.powers, not self.powers or len(self.powers) > self.steps, f"{self.steps + 1} of them or none"),
         ):
             if not good:
                 raise ValueError(f"{name} = {value}: {meant} is needed")
@@ -91,7 +94,7 @@ class LifSettings:
     @cached_property
     def decays(self) -> list[int]:
         """B[n] for n = 0 to T, DECAY."""
-        return [DECAY.quantize(self.beta**n) for n in range(self.steps + 1)]
+        return list(self.powers) or [DECAY.quantize(self.beta**n) for n in range(self.steps + 1)]
 
     def error_shift(self, config: CoreConfig, layer: int) -> int:
         """p, by which E g of layer ``layer`` (l >= 2) goes right to give c of the layer before. ValueError if that is below 1."""

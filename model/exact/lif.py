@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...spec.config import CoreConfig
 from ...spec.lif import DECAY, SURROGATE, SURROGATE_SLOPE, LifFormats, LifSettings
-from .arithmetic import RECIPROCAL_BITS, matrix_product, reciprocal, round_shift, saturate
+from .arithmetic import RECIPROCAL_BITS, reciprocal, round_shift, saturate
 
 __all__ = ["LifSpikes", "currents", "decay", "fire", "integrate", "surrogate", "traces"]
 
@@ -30,11 +30,16 @@ class LifSpikes:
     saturations: int
 
 
-def currents(config: CoreConfig, weight: Tensor, spikes: Tensor) -> Tensor:
-    """I_j[t], the sum of the weights of the step's spikes: ``weight`` [n_out, n_in], ``spikes`` bool [n, T, n_in]."""
-    n, steps, inputs = spikes.shape
-    bound = inputs << (config.weight_bits - 1)
-    return matrix_product(spikes.reshape(n * steps, inputs).double(), weight.T, bound).view(n, steps, -1)
+def currents(weight: Tensor, spikes: Tensor) -> Tensor:
+    """I_j[t], the sum of the weights of the step's spikes: ``weight`` [n_out, n_in], ``spikes`` bool [n, T, n_in].
+
+    Event by event, in float64: 2^16 weights of 18 bits are far from its 53.
+    """
+    n, steps, _ = spikes.shape
+    sample, step, index = spikes.nonzero().unbind(1)
+    counts = torch.bincount(sample * steps + step, minlength=n * steps)
+    summed = torch.nn.functional.embedding_bag(index, weight.T.double().contiguous(), counts.cumsum(0) - counts, mode="sum")
+    return summed.to(torch.int64).view(n, steps, -1)
 
 
 def decay(decays: Tensor, values: Tensor, steps: Tensor | int) -> Tensor:
@@ -45,10 +50,10 @@ def decay(decays: Tensor, values: Tensor, steps: Tensor | int) -> Tensor:
 
 
 def integrate(config: CoreConfig, settings: LifSettings, current: Tensor, threshold: int | None = None) -> tuple[Tensor, int]:
-    """Potentials V[0] to V[T], [n, T + 1, neurons], and how many saturated; above ``threshold`` (None: never) 1.0 is subtracted
-    for the next step."""
+    """Potentials from V[0] to the one after the last ``current``, [n, 1 + steps, neurons], and how many saturated; above
+    ``threshold`` (None: never) 1.0 is subtracted for the next step."""
     form, decays = LifFormats(config).membrane, torch.tensor(settings.decays)
-    potential, saturations = torch.zeros_like(current[:, 0]), 0
+    potential, saturations = torch.zeros(current.shape[0], current.shape[2], dtype=torch.int64), 0
     potentials = [potential]
     for now in current.unbind(1):
         reset = 0 if threshold is None else (potential > threshold) * form.one
@@ -61,8 +66,7 @@ def integrate(config: CoreConfig, settings: LifSettings, current: Tensor, thresh
 def fire(config: CoreConfig, settings: LifSettings, current: Tensor) -> LifSpikes:
     """A hidden layer's spikes, and which neurons pass gradient, from its currents."""
     one = LifFormats(config).membrane.one
-    potentials, saturations = integrate(config, settings, current, one)
-    potential = potentials[:, :-1]
+    potential, saturations = integrate(config, settings, current[:, :-1], one)  # nobody asks for V[T]
     active = (potential - one).abs() < settings.window
     passed = torch.zeros_like(potential)
     passed[active] = surrogate(config, potential[active])
@@ -77,14 +81,19 @@ def surrogate(config: CoreConfig, potential: Tensor) -> Tensor:
     return (inverse * inverse >> 2 * RECIPROCAL_BITS - SURROGATE.fraction).clamp(max=SURROGATE.max)
 
 
-def traces(config: CoreConfig, settings: LifSettings, spikes: Tensor) -> Tensor:
-    """r_i[t], the sum of beta^(t - k) over the spikes k <= t; rounded at each spike and at each look, not in between."""
+def traces(config: CoreConfig, settings: LifSettings, spikes: Tensor, wanted: Tensor) -> Tensor:
+    """r_i[t], the sum of beta^(t - k) over the spikes k <= t; rounded at each spike and at each look, not in between.
+
+    ``wanted`` bool [n, T] : where they are looked at; one row [neurons] for each, in its order.
+    """
     form, decays = LifFormats(config).trace, torch.tensor(settings.decays)
     value = torch.zeros(spikes.shape[0], spikes.shape[2], dtype=torch.int64)
-    last, out = torch.zeros_like(value), []
-    for t, fired in enumerate(spikes.unbind(1)):
-        seen = decay(decays, value, t - last)
-        seen = torch.where(fired, (seen + form.one).clamp(max=form.max), seen)
-        value, last = torch.where(fired, seen, value), torch.where(fired, t, last)
-        out.append(seen)
-    return torch.stack(out, 1)
+    last = torch.zeros_like(value)
+    out = torch.zeros(int(wanted.sum()), spikes.shape[2], dtype=torch.int64)
+    place = wanted.flatten().cumsum(0).view_as(wanted) - 1
+    for t, (fired, rows) in enumerate(zip(spikes.unbind(1), wanted.unbind(1), strict=True)):
+        here = fired.nonzero(as_tuple=True)
+        value[here] = (decay(decays, value[here], t - last[here]) + form.one).clamp(max=form.max)
+        last[here] = t
+        out[place[rows, t]] = decay(decays, value[rows], t - last[rows])
+    return out

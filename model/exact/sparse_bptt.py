@@ -12,7 +12,7 @@ from torch import Tensor
 from ...spec.config import CoreConfig
 from ...spec.lif import DROPPED_BITS, LifFormats, LifSettings, OverTime
 from .arithmetic import matrix_product, round_shift, saturate
-from .lif import LifSpikes, decay
+from .lif import LifSpikes, decay, traces
 from .readout import output_errors
 
 __all__ = ["Jobs", "accumulate", "hidden_jobs", "logits", "output_jobs"]
@@ -81,13 +81,13 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
     return Jobs(error, present, saturations)
 
 
-def accumulate(config: CoreConfig, gradient: Tensor, jobs: Jobs, trace: Tensor) -> int:
+def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor) -> int:
     """Add a batch's c r to ``gradient`` [n_out, n_in] in place, sample after sample, each from its first step to its last; return
-    how many additions saturated. ``trace`` [n, T, n_in]. One matrix product where not even the sum of all magnitudes can saturate.
+    how many additions saturated. ``spikes`` bool [n, T, n_in], of the layer before. One matrix product where not even the sum of
+    all magnitudes can saturate.
     """
-    c, r = jobs.error.flatten(0, 1), trace.flatten(0, 1)
-    some = c.any(1)
-    c, r = c[some], r[some]
+    wanted = jobs.error.any(2)
+    c, r = jobs.error[wanted], traces(config, settings, spikes, wanted)
     if not len(c):
         return 0
     bound = int(c.abs().sum(0).max()) * int(r.max())

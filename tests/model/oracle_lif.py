@@ -31,6 +31,8 @@ class Oracle:
                     fired.add((t, j))
                 if fires and abs(v[j] - one) < self.s.window:
                     active[t, j] = self.surrogate(v[j])
+                if fires and t == steps - 1:
+                    continue  # V[T] of a hidden layer says nothing
                 v[j] = self.clip(self.decay(v[j], 1) + current - (one if spike else 0), 18, "membrane_saturations")
             potentials.append(list(v))
         return (fired, active) if fires else potentials

@@ -22,17 +22,17 @@ class Pass:
     def __init__(self, config, settings, weights, feedback, gradients, spikes, labels):
         top, self.spikes, self.layers = len(weights), [spikes], []
         for weight in weights[:-1]:
-            self.layers.append(lif.fire(config, settings, lif.currents(config, weight, self.spikes[-1])))
+            self.layers.append(lif.fire(config, settings, lif.currents(weight, self.spikes[-1])))
             self.spikes.append(self.layers[-1].fired)
-        potential, lost = lif.integrate(config, settings, lif.currents(config, weights[-1], self.spikes[-1]))
+        potential, lost = lif.integrate(config, settings, lif.currents(weights[-1], self.spikes[-1]))
         self.potential = potential[:, 1:]
         self.membrane_saturations = lost + sum(layer.saturations for layer in self.layers)
         self.logit = sparse_bptt.logits(config, settings, self.potential)
         self.jobs = {top: sparse_bptt.output_jobs(config, settings, self.potential, self.logit, labels)}
         self.gradients, self.gradient_saturations = [g.clone() for g in gradients], 0
         for l in range(top, 0, -1):
-            trace = lif.traces(config, settings, self.spikes[l - 1])
-            self.gradient_saturations += sparse_bptt.accumulate(config, self.gradients[l - 1], self.jobs[l], trace)
+            self.gradient_saturations += sparse_bptt.accumulate(config, settings, self.gradients[l - 1], self.jobs[l],
+                                                                self.spikes[l - 1])
             if l > 1:
                 self.jobs[l - 1] = sparse_bptt.hidden_jobs(config, settings, l, self.jobs[l], feedback[l - 1], self.layers[l - 2])
         self.error_saturations = sum(jobs.saturations for jobs in self.jobs.values())
@@ -119,7 +119,7 @@ def test_surrogate_is_the_formula():
 
 @pytest.mark.parametrize("options, word", [
     ({"steps": 0}, "steps = 0"), ({"beta": 1.0}, "beta = 1.0"), ({"window": -1}, "window = -1"), ({"gain": -1}, "gain = -1"),
-    ({"scales": (0, -2)}, "scales = (0, -2)"),
+    ({"scales": (0, -2)}, "scales = (0, -2)"), ({"powers": (1, 2, 3)}, "powers = (1, 2, 3): 4 of them"),
 ])
 def test_settings_out_of_range_are_refused_by_name(options, word):
     with pytest.raises(ValueError, match=word.replace("(", r"\(").replace(")", r"\)")):
