@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .config import CoreConfig
+from .config import CoreConfig, Rule
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
 __all__ = ["DECAY_BITS", "VERSION", "Access", "Control", "Field", "Interrupt", "Register", "core_digest", "counters",
@@ -79,11 +79,15 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
         ("FEEDBACK_WORDS", "words of P feedback weights written by transport"),
         ("LEVEL_CLIPS", "active neurons whose |ds/dI| was clipped (training samples)"),
         ("SLOPE_CLIPS", "active neurons whose |ds/dW| was clipped (training samples)"),
-        ("ERROR_SATURATIONS", "values e, g or h that saturated"),
+        ("ERROR_SATURATIONS", "values e, g or h that saturated (sparse-bptt: c, and decaying error sums)"),
         ("GRADIENT_SATURATIONS", "gradient accumulations that saturated"),
         ("WEIGHT_SATURATIONS", "weight updates that saturated"),
         ("PACKETS_DROPPED", "packets dropped as bad"),
     ]
+    if config.rule is Rule.SPARSE_BPTT:
+        named = [each for each in named if each[0] not in ("LEVEL_CLIPS", "SLOPE_CLIPS")]
+        named += [("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"),
+                  ("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost")]
     named += [(f"EVENTS_{l}", f"spikes of layer {l} {'(input events)' if l == 0 else ''}".strip() + ", all samples")
               for l in range(config.max_layers)]
     named += [(f"ACTIVE_{l}", f"active neurons of weight layer {l} walked by the backward engine (output layer included)")

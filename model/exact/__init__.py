@@ -4,7 +4,8 @@ It says *what* each integer is, not how or when the hardware makes it, and works
 """
 
 from .network import ExactNetwork
+from .over_time import OverTimeRecord, SparseBpttNetwork
 from .record import AccessRecord, SampleRecord, UpdateRecord
 from .ttfs import TtfsNetwork
 
-__all__ = ["AccessRecord", "ExactNetwork", "SampleRecord", "TtfsNetwork", "UpdateRecord"]
+__all__ = ["AccessRecord", "ExactNetwork", "OverTimeRecord", "SampleRecord", "SparseBpttNetwork", "TtfsNetwork", "UpdateRecord"]
