@@ -8,12 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..spec.config import Optimizer
+from ..spec.config import Optimizer, Rule
 from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .devices import open_device
 from .measures import cycles
 from .options import READOUTS, comma_numbers
+from .over_time import OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .schemes import FEEDBACKS, TRANSPORTS, needs_choice, schemes
 from .stimuli import random_settings
@@ -44,6 +45,13 @@ def verify(
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     gradient_bits: Annotated[int, typer.Option(help="bits of the gradient memory, 8 to 32")] = 32,
     time_bits: Annotated[int, typer.Option(help="a window has 2**this ticks")] = 8,
+    rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}")] = str(Rule.TTFS),
+    timesteps: Annotated[int, typer.Option(min=1, help="sparse-bptt: time steps T")] = 20,
+    window: Annotated[float, typer.Option(min=0, help="sparse-bptt: active neurons have |V - 1| < w; inf: all")] = 0.2,
+    beta: Annotated[float, typer.Option(help="sparse-bptt: what a potential keeps from step to step")] = 0.9,
+    over_time: Annotated[str, typer.Option(help=f"sparse-bptt: logits of the readout's {' or '.join(OVER_TIME)}")] = "max",
+    spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = None,
+    job_entries: Annotated[int | None, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = None,
     corrupt: Annotated[bool, typer.Option("--corrupt", help="flip one bit of what is compared: must fail")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> int:
@@ -52,17 +60,21 @@ def verify(
     Exit code 0 only if all values are equal, cycle counts of every phase included.
     """
     for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
-                                 ("optimizer", optimizer, list(Optimizer))):
+                                 ("optimizer", optimizer, list(Optimizer)), ("rule", rule, list(Rule)),
+                                 ("over-time", over_time, OVER_TIME)):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     sizes = layer_sizes(layers)
+    runs = OverTimeOptions(timesteps, beta, window, over_time, spike_entries, job_entries) if rule == Rule.SPARSE_BPTT else None
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
-                   feedback_precision=feedback_precision, partial_transport=needs_choice(transport))
+                   feedback_precision=feedback_precision, partial_transport=needs_choice(transport),
+                   **(runs.build(sizes) if runs else {}))
     numbers = (comma_numbers(name, text) for name, text in (("fraction", fraction), ("probability", probability), ("alpha", alpha)))
     settings = random_settings(np.random.default_rng([seed, 2]), config, sizes, batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,
-                               schemes=schemes(len(sizes) - 1, feedback, transport, *numbers))
+                               schemes=schemes(len(sizes) - 1, feedback, transport, *numbers),
+                               over_time=runs.random_settings(config, np.random.default_rng([seed, 3]), sizes) if runs else None)
     settings.registers(config)  # refuses by name, before anything is built
     screen = Console(stderr=True)
     with screen.status("preparing the simulated device") as status:

@@ -110,6 +110,8 @@ class Accelerator:
             raise DriverError(f"the accelerator refused network {'-'.join(map(str, settings.layers))}: {text}")
         self.settings = settings
         self._packets = 0
+        if settings.over_time is not None:
+            self.write_space(Space.DECAY, 0, np.array(settings.over_time.decays)[:settings.over_time.steps + 1, None])
 
     # -- packets -----------------------------------------------------------------------------------
     def exchange(self, stream: Stream, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

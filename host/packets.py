@@ -4,17 +4,19 @@ The layouts are those of ``spec.packets``; a *stream* is ``(words, last)``: uint
 packet's last word.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..spec.config import CoreConfig
 from ..spec.errors import REMEDIES, ErrorCode
+from ..spec.lif import DECAY
 from ..spec.packets import TWO_WORD_SPACES, Kind, Space, header
 from .problems import DriverError
 
 __all__ = ["SampleResults", "Stream", "check_results", "concatenate", "decode_elements", "decode_samples",
-           "element_limits", "encode_reads", "encode_samples", "encode_update", "encode_writes", "is_signed"]
+           "element_limits", "encode_events", "encode_reads", "encode_samples", "encode_update", "encode_writes", "is_signed"]
 
 Stream = tuple[np.ndarray, np.ndarray]
 RESULT_HEADER = 2  # words before a result's contents
@@ -45,6 +47,28 @@ def encode_samples(times: np.ndarray, labels: np.ndarray, *, train: bool | np.nd
     words[np.arange(len(rows)) + 2 * (rows + 1)] = columns | times[rows, columns].astype(np.uint32) << np.uint32(16)
     last = np.zeros(len(words), bool)
     last[starts + lengths - 1] = True
+    return words, last
+
+
+def encode_events(events: Sequence[np.ndarray], labels: np.ndarray, *, train: bool | np.ndarray) -> Stream:
+    """SAMPLE packets of rule sparse-bptt.
+
+    Parameters
+    ----------
+    events : for each sample its spikes as uint32 words, index | step << 16, ascending.
+    labels, train : as for ``encode_samples``.
+    """
+    counts = np.array([len(each) for each in events], np.int64)
+    learn = np.broadcast_to(np.asarray(train, int), len(counts)).tolist()
+    starts = np.cumsum(counts + 2) - counts - 2
+    words = np.empty(int(counts.sum()) + 2 * len(counts), np.uint32)
+    body = np.ones(len(words), bool)
+    body[starts] = body[starts + 1] = False
+    words[starts] = [header(Kind.SAMPLE, *fields) for fields in zip(learn, np.asarray(labels).tolist(), strict=True)]
+    words[starts + 1] = counts
+    words[body] = np.concatenate(events) if len(events) else []
+    last = np.zeros(len(words), bool)
+    last[starts + counts + 1] = True
     return words, last
 
 
@@ -121,11 +145,13 @@ class SampleResults:
     -------
     predictions, labels : (samples,) int64.
     logits : (samples, outputs) int64, 10 fractional bits.
+    overflowed : (samples,) bool, whether the tape had no room for a sample (rule sparse-bptt): it was not learned from.
     """
 
     predictions: np.ndarray
     labels: np.ndarray
     logits: np.ndarray
+    overflowed: np.ndarray
 
 
 def decode_samples(words: np.ndarray, starts: np.ndarray, outputs: int) -> SampleResults:
@@ -133,12 +159,13 @@ def decode_samples(words: np.ndarray, starts: np.ndarray, outputs: int) -> Sampl
     contents = words[starts[:, None] + RESULT_HEADER + np.arange(1 + outputs)]
     return SampleResults(predictions=(contents[:, 0] & 0xFFFF).astype(np.int64),
                          labels=(contents[:, 0] >> 16).astype(np.int64),
-                         logits=contents[:, 1:].astype(np.int32).astype(np.int64))
+                         logits=contents[:, 1:].astype(np.int32).astype(np.int64),
+                         overflowed=words[starts] >> 8 == ErrorCode.OVERFLOW)
 
 
 def is_signed(space: Space) -> bool:
     """Whether the elements of a space are sign-extended."""
-    return space not in (Space.RANDOM, Space.SPIKES)
+    return space not in (Space.RANDOM, Space.SPIKES, Space.DECAY)
 
 
 def decode_elements(words: np.ndarray, space: Space, columns: int) -> np.ndarray:
@@ -153,7 +180,7 @@ def decode_elements(words: np.ndarray, space: Space, columns: int) -> np.ndarray
 
 def element_limits(config: CoreConfig, space: Space) -> tuple[int, int]:
     """Smallest and largest element that may be written to ``space``."""
-    formats = {Space.WEIGHT: config.weight, Space.FEEDBACK: config.feedback, Space.GRADIENT: config.gradient}
+    formats = {Space.WEIGHT: config.weight, Space.FEEDBACK: config.feedback, Space.GRADIENT: config.gradient, Space.DECAY: DECAY}
     if space in formats:
         return formats[space].min, formats[space].max
     return 1, 0xFFFFFFFF  # a generator state is never zero

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from ..spec.config import CoreConfig
+from ..spec.config import CoreConfig, Rule
+from ..spec.lif import LifSettings
 from ..spec.network import Readout
+from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 from .problems import OptionError
 from .rates import Rate, quantize_rate
@@ -30,6 +32,7 @@ class NetworkSettings:
     interval : transport interval Phi in updates; 0 never ends.
     interval_start : updates since the interval began.
     schemes : feedback and transport of weight layers 2 to L; full transport at the interval unless given.
+    over_time : how a network of rule sparse-bptt runs over time; None for rule ttfs.
     """
 
     layers: tuple[int, ...]
@@ -42,6 +45,7 @@ class NetworkSettings:
     interval: int = 1
     interval_start: int = 0
     schemes: tuple[Scheme, ...] = ()
+    over_time: LifSettings | None = None
 
     @property
     def depth(self) -> int:
@@ -68,8 +72,7 @@ class NetworkSettings:
         if not 0 <= self.interval < 1 << 32:
             raise OptionError(f"interval = {self.interval}: an integer from 0 (never) to {(1 << 32) - 1} is needed")
         values = {
-            "LAYERS": self.depth, "READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
-            "SLOPE_CLIP": clip_register(self.slope_clip), "INTERVAL": self.interval, "INTERVAL_START": self.interval_start,
+            "LAYERS": self.depth, "INTERVAL": self.interval, "INTERVAL_START": self.interval_start, **self._rule_registers(config),
         }
         values |= {f"SIZE_{l}": size for l, size in enumerate(self.layers)}
         if any(self.weight_decays) and not config.weight_decay:
@@ -77,6 +80,30 @@ class NetworkSettings:
         for l, rate in enumerate(self.rates(config), start=1):
             values |= {f"RATE_{l}": rate.register} | ({f"DECAY_{l}": rate.decay} if config.weight_decay else {})
         return values | self._transport_registers(config)
+
+    def _rule_registers(self, config: CoreConfig) -> dict[str, int]:
+        if (self.over_time is None) != (config.rule is Rule.TTFS):
+            raise OptionError(f"this build has rule {config.rule}: the settings are another rule's")
+        if self.over_time is None:
+            return {"READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
+                    "SLOPE_CLIP": clip_register(self.slope_clip)}
+        given = self.over_time
+        for what, value, high in (("steps", given.steps, config.max_steps), ("gain", given.gain, (1 << GAIN_BITS) - 1),
+                                  ("scale of the output errors", given.scales[-1], (1 << SCALE_BITS) - 1)):
+            if not 0 <= value <= high:
+                raise OptionError(f"{what} = {value}: this build has 0 to {high}")
+        if len(given.scales) != self.depth:
+            raise OptionError(f"{len(given.scales)} error scales for {self.depth} weight layers: one for each is needed")
+        try:
+            shifts = {f"ERROR_SHIFT_{l}": given.error_shift(config, l) for l in range(2, self.depth + 1)}
+        except ValueError as error:
+            raise OptionError(str(error)) from None
+        if any(shift >> SHIFT_BITS for shift in shifts.values()):
+            most = (1 << SHIFT_BITS) - 1 - given.base_shift(config)
+            raise OptionError(f"error scales {given.scales}: one layer's may lie {most} above that of the layer before")
+        window = min(given.window, (1 << WINDOW_BITS) - 1)  # beyond every potential
+        return {"STEPS": given.steps, "WINDOW": window,
+                "LOGIT": int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS} | shifts
 
     def _transport_registers(self, config: CoreConfig) -> dict[str, int]:
         values = {}

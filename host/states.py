@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.config import CoreConfig
-from ..spec.packets import Space, random_columns
+from ..spec.config import CoreConfig, Rule
+from ..spec.packets import LIST_SPACES, Space, layer_ranges, random_columns
 from ..spec.registers import Access, register_map
 from .driver import Accelerator
 from .memories import spaces
@@ -15,8 +15,9 @@ __all__ = ["State", "read_states", "words_state"]
 KIND_NAMES = {
     Space.WEIGHT: "weights W", Space.FEEDBACK: "feedback weights B", Space.GRADIENT: "gradients G",
     Space.RANDOM: "random states", Space.SLOPE: "slopes W_j", Space.LEVEL: "levels A_j", Space.SPIKES: "spikes a_j",
-    Space.ERROR_SUM: "error sums", Space.OUTPUT_ERROR: "output errors",
+    Space.ERROR_SUM: "error sums", Space.OUTPUT_ERROR: "output errors", Space.JOBS: "active neurons and jobs",
 }
+OVER_TIME_NAMES = {Space.SLOPE: "membrane sums", Space.SPIKES: "spikes on the tape"}
 COUNTS, CYCLES, REGISTERS, RESULTS = "event counters", "cycle counters", "registers", "result words"
 OVERLAPPED = ("TOTAL_CYCLES", "EXPOSED_CYCLES")  # depend on how fast the host sends and takes words
 TIMELESS = ("STATUS", "INTERRUPT_STATUS")  # show the moment of the read, not only what was computed
@@ -63,6 +64,7 @@ def formats(config: CoreConfig) -> dict[Space, int]:
         Space.WEIGHT: config.weight.bits, Space.FEEDBACK: config.feedback.bits, Space.GRADIENT: config.gradient.bits,
         Space.RANDOM: 32, Space.SLOPE: config.slope.bits, Space.LEVEL: config.level.bits,
         Space.SPIKES: config.time.bits, Space.ERROR_SUM: config.error_sum.bits, Space.OUTPUT_ERROR: config.error.bits,
+        Space.JOBS: 32 + config.error.bits,
     }
 
 
@@ -78,15 +80,16 @@ def read_states(accelerator: Accelerator, *, total_cycles: bool) -> list[State]:
     for _, space, l in spaces(accelerator):
         out.append(State(kind=KIND_NAMES[space], place=f"layer {l}", values=accelerator.read_matrix(space, l),
                          axes=("input", "neuron"), bits=bits[space]))
-    vectors = [(Space.SLOPE, range(1, depth + 1)), (Space.LEVEL, range(1, depth + 1)), (Space.SPIKES, range(depth + 1)),
-               (Space.ERROR_SUM, range(1, depth)), (Space.OUTPUT_ERROR, (0,)), (Space.RANDOM, (0,))]
-    for space, layers in vectors:
-        for l in layers:
+    ranges = layer_ranges(accelerator.config, depth)
+    names = KIND_NAMES | (OVER_TIME_NAMES if accelerator.config.rule is Rule.SPARSE_BPTT else {})
+    for space in (Space.SLOPE, Space.LEVEL, Space.SPIKES, Space.JOBS, Space.ERROR_SUM, Space.OUTPUT_ERROR, Space.RANDOM):
+        for l in range(*ranges.get(space, (0, 0))):
             place = "" if space in (Space.OUTPUT_ERROR, Space.RANDOM) else f"layer {l}"
-            axis = "lane" if space is Space.RANDOM else "neuron"
+            listed = space in LIST_SPACES and accelerator.config.rule is Rule.SPARSE_BPTT
+            axis = "lane" if space is Space.RANDOM else "entry" if listed else "neuron"
             columns = random_columns(accelerator.config) if space is Space.RANDOM else 1
             for column, values in enumerate(accelerator.read_space(space, l, columns).T):
-                out.append(State(kind=KIND_NAMES[space], place=place or "of transport" * column, values=values, axes=(axis,),
+                out.append(State(kind=names[space], place=place or "of transport" * column, values=values, axes=(axis,),
                                  bits=bits[space]))
     return out
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec.config import CoreConfig, Optimizer
+from ..spec.lif import LifSettings
 from ..spec.network import Readout
 from .rates import rate_exponent
 from .schemes import Scheme
@@ -27,31 +28,45 @@ class Batch:
     -------
     times, fired : (samples, inputs) ticks before the window's end, and which inputs fire.
     labels, train : (samples,) output neurons, and which samples are learnt from.
+    events : of rule sparse-bptt, in place of times and fired: for each sample its spikes, index | step << 16.
     """
 
-    times: np.ndarray
-    fired: np.ndarray
     labels: np.ndarray
     train: np.ndarray
+    times: np.ndarray | None = None
+    fired: np.ndarray | None = None
+    events: list[np.ndarray] | None = None
 
 
-def random_batch(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], number: int,
-                 size: int) -> Batch:
+def random_batch(random: np.random.Generator, config: CoreConfig, settings: NetworkSettings, number: int, size: int) -> Batch:
     """Batch ``number`` (counted from 0): ``size`` samples to learn from and up to two to infer.
 
     Kinds of input and labels are dealt out in turn over the batches, so that each occurs.
     """
+    layers, over_time = settings.layers, settings.over_time
     inferred = int(random.integers(3))
     total = size + inferred
     kinds = [KINDS[(number * size + n) % len(KINDS)] for n in range(total)]
+    labels, train = (number * size + np.arange(total)) % layers[-1], np.arange(total) < size
+    if over_time is not None:
+        order = random.permutation(total)
+        events = [random_events(random, config, layers[0], over_time.steps, kinds[n]) for n in order]
+        return Batch(labels=labels, train=train[order], events=events)
     fired = random.random((total, layers[0])) < np.array([FIRED_SHARE[kind] for kind in kinds])[:, None]
     times = random.integers(0, config.window + 1, (total, layers[0]))
     times[[kind == "full" for kind in kinds]] = config.window
     times[[kind == "late" for kind in kinds]] = 0
-    train = np.arange(total) < size
     order = random.permutation(total)
-    return Batch(times=times[order], fired=fired[order], train=train[order],
-                 labels=(number * size + np.arange(total)) % layers[-1])
+    return Batch(times=times[order], fired=fired[order], train=train[order], labels=labels)
+
+
+def random_events(random: np.random.Generator, config: CoreConfig, inputs: int, steps: int, kind: str) -> np.ndarray:
+    """Spikes of a sample: none, all in every step as far as the tape goes, in the last step, or at some density."""
+    share = {"late": 0.0}.get(kind, FIRED_SHARE[kind] ** 2)
+    fired = random.random((steps, inputs)) < share
+    fired[-1] |= kind == "late"
+    step, index = np.nonzero(fired)
+    return (index | step << 16).astype(np.uint32)[:config.spike_entries]
 
 
 def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dict[str, tuple[int, ...]]) -> dict:
@@ -80,7 +95,8 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
 
 
 def random_settings(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], *, interval: int,
-                    batch_size: int, readout: Readout, schemes: tuple[Scheme, ...] = ()) -> NetworkSettings:
+                    batch_size: int, readout: Readout, schemes: tuple[Scheme, ...] = (),
+                    over_time: LifSettings | None = None) -> NetworkSettings:
     """Settings with another learning rate for each layer, decay in about half of the layers, and clips that some
     derivatives reach and others do not."""
     level_clip, slope_clip = 2.0 ** random.spawn(1)[0].uniform(-2, 1.5, 2)
@@ -93,4 +109,4 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5) * config.weight_decay
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
                            level_clip=level_clip, slope_clip=slope_clip, batch_size=batch_size, readout=readout,
-                           interval=interval, schemes=schemes)
+                           interval=interval, schemes=schemes, over_time=over_time)

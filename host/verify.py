@@ -79,7 +79,7 @@ class Verification:
             if restarted:
                 self._restart()
             sizes = (batch_size,) if number % 2 == 0 else (batch_size, max(1, batch_size // 2))
-            streams = [self._packets(random_batch(self._random, config, self.settings.layers, number, size)) for size in sizes]
+            streams = [self._packets(random_batch(self._random, config, self.settings, number, size)) for size in sizes]
             samples, update = streams[0]
             parts = {"samples": [samples], "update": [update]} if number % 2 == 0 else {"batches": [p for s in streams for p in s]}
             for part, sent in parts.items():
@@ -93,7 +93,8 @@ class Verification:
     @staticmethod
     def _packets(batch: Batch) -> list[tuple[packets.Stream, list[Kind]]]:
         """The samples of a batch, and its update, each with the kinds of its packets."""
-        samples = packets.encode_samples(batch.times, batch.labels, train=batch.train, fired=batch.fired)
+        samples = (packets.encode_samples(batch.times, batch.labels, train=batch.train, fired=batch.fired)
+                   if batch.events is None else packets.encode_events(batch.events, batch.labels, train=batch.train))
         return [(samples, [Kind.SAMPLE] * len(batch.labels)), (packets.encode_update(), [Kind.UPDATE])]
 
     def _states(self, side: Accelerator, sent: list[tuple[packets.Stream, list[Kind]]]) -> list[State]:

@@ -1,28 +1,24 @@
 """The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..spec.config import CoreConfig, bits_for
-from ..spec.packets import FIRED_BIT, Space
+from ..spec.config import CoreConfig, Rule, bits_for
+from ..spec.packets import Space
 from ..spec.transport import Precision
 from .arithmetic.delay import delay
 from .arithmetic.spread import spread
-from .backward.active_list import ActiveList
-from .backward.engine import BackwardEngine
 from .backward.gradient_memory import GradientMemory
-from .backward.lanes import BackwardLanes
 from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
-from .forward.engine import ForwardEngine
 from .io.memory_access import MemoryAccess
 from .io.stream_buffer import StreamBuffer
 from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
 from .memory.lane_ram import LaneRam
-from .memory.tapes import SampleTapes
 from .memory.transposable import TransposableMemory
-from .readout.softmax import SoftmaxReadout
+from .rules.sparse_bptt import SparseBpttUnits
+from .rules.ttfs import TtfsUnits
 from .transport.controller import TransportController
 from .transport.precision import decode
 from .update.engine import UpdateEngine
@@ -62,28 +58,25 @@ class TrainingCore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        m.submodules.sequencer = self._sequencer = Sequencer(c)
-        m.submodules.forward = self._forward = ForwardEngine(c)
-        m.submodules.softmax_readout = self._readout = SoftmaxReadout(c)
-        m.submodules.backward = self._backward = BackwardEngine(c)
+        self._units = {Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[c.rule](c)
+        self._forward, self._readout, self._backward = self._units.forward, self._units.readout, self._units.backward
+        m.submodules.sequencer = self.sequencer = Sequencer(c)
         m.submodules.update = self._update = UpdateEngine(c)
-        m.submodules.transport = self._transport = TransportController(c)
-        m.submodules.memory_access = self._access = MemoryAccess(c)
+        m.submodules.transport = self.transport = TransportController(c)
+        m.submodules.memory_access = self.access = MemoryAccess(c)
+        self._units.add(m, self)
         m.submodules.weights = self._weights = TransposableMemory(c)
         m.submodules.feedback = self._feedback = LaneRam(shape_of(c.feedback), c.lanes, c.feedback_words, block=True)
-        m.submodules.tapes = self._tapes = SampleTapes(c)
-        m.submodules.lists = self._lists = ActiveList(c)
         self._gradients = None
         if c.gradient_memory:
             m.submodules.gradients = self._gradients = GradientMemory(c)
         # Whether the host holds the memories, known to each lane well before its first word.
-        self._host_writes = spread(m, self._access.busy, c.lanes, "host_writes")
-        for engine in (self._forward, self._backward, self._update, self._transport, self._access):
+        self._host_writes = spread(m, self.access.busy, c.lanes, "host_writes")
+        for engine in (self._forward, self._backward, self._update, self.transport, self.access):
             m.d.comb += engine.network.eq(self.network)
 
         self._connect_sequencer(m)
-        self._connect_forward(m)
-        self._connect_backward(m)
+        self._connect_samples(m)
         self._connect_update(m)
         self._connect_weights(m)
         self._connect_access(m)
@@ -92,7 +85,7 @@ class TrainingCore(wiring.Component):
         return m
 
     def _connect_sequencer(self, m):
-        seq, forward, readout, backward = self._sequencer, self._forward, self._readout, self._backward
+        seq, forward, readout, backward = self.sequencer, self._forward, self._readout, self._backward
         wiring.connect(m, wiring.flipped(self.i_descriptor), seq.i_descriptor)
         m.d.comb += [
             seq.payload_valid.eq(self.i_payload.valid), seq.slot_claimed.eq(self.slot_claimed), seq.claimed.eq(self.slot),
@@ -101,47 +94,25 @@ class TrainingCore(wiring.Component):
             seq.backward_start.eq(readout.backward_start),
             seq.backward_slot.eq(readout.backward_slot), seq.backward_busy.eq(backward.busy),
             seq.backward_done.eq(backward.done), seq.update_busy.eq(self._update.busy),
-            seq.transport_busy.eq(self._transport.busy), seq.transport_due.eq(self._transport.due),
-            seq.access_busy.eq(self._access.busy),
+            seq.transport_busy.eq(self.transport.busy), seq.transport_due.eq(self.transport.due),
+            seq.access_busy.eq(self.access.busy),
         ]
 
-    def _connect_forward(self, m):
-        seq, forward, readout, lists, tapes = self._sequencer, self._forward, self._readout, self._lists, self._tapes
-        descriptor, packet, access = self.i_descriptor.payload, seq.packet, self._access
+    def _connect_samples(self, m):
+        """A sample's packet to forward engine and readout, its gradients from the backward engine to their memory."""
+        seq, forward, readout, backward, access = self.sequencer, self._forward, self._readout, self._backward, self.access
+        descriptor, packet, payload = self.i_descriptor.payload, seq.packet, self.i_payload
         m.d.comb += [
-            forward.readout.eq(self.settings.readout), forward.level_clip.eq(self.settings.level_clip),
-            forward.slope_clip.eq(self.settings.slope_clip), forward.start.eq(seq.forward_start),
-            forward.slot.eq(descriptor.slot), forward.train.eq(descriptor.train), forward.count.eq(descriptor.count),
-            forward.i_payload.payload.eq(self.i_payload.payload), forward.i_payload.valid.eq(self.i_payload.valid),
-            access.i_payload.payload.eq(self.i_payload.payload), access.i_payload.valid.eq(self.i_payload.valid),
-            self.i_payload.ready.eq(forward.i_payload.ready | access.i_payload.ready),
-            forward.readout_ready.eq(readout.ready),
-            readout.start.eq(forward.output_start), readout.slot.eq(packet.slot), readout.train.eq(packet.train),
-            readout.label.eq(packet.label), readout.sequence.eq(packet.sequence),
-            readout.count.eq(self.network.outputs),
-            readout.spike.eq(forward.spike), readout.spike_output.eq(forward.spike_output),
-            tapes.spike_en.eq(forward.tape_en), tapes.spike_address.eq(forward.tape_address),
-            tapes.spike_data.eq(forward.tape_data), tapes.input_en.eq(self.tape_en),
-            tapes.input_address.eq(self.tape_address), tapes.input_data.eq(self.tape_data),
-            lists.w_start.eq(forward.scan_start), lists.w_slot.eq(packet.slot), lists.w_layer.eq(forward.spike_layer),
-            lists.w_base.eq(self.network.block_base[forward.spike_layer]), lists.w_en.eq(forward.spike.active),
-            lists.w_entry.index.eq(forward.spike.index), lists.w_entry.level_factor.eq(forward.spike.level_factor),
-            lists.w_entry.slope_factor.eq(forward.spike.slope_factor),
-        ]
-
-    def _connect_backward(self, m):
-        readout, backward, lists = self._readout, self._backward, self._lists
-        m.d.comb += [
-            readout.backward_ready.eq(~backward.busy & ~self._transport.busy), backward.start.eq(readout.backward_start),
-            backward.slot.eq(readout.backward_slot),
-            lists.r_slot.eq(backward.list_slot), lists.r_layer.eq(backward.list_layer), lists.r_base.eq(backward.list_base),
-            lists.r_en.eq(backward.list_en), lists.r_index.eq(backward.list_index),
-            backward.list_count.eq(lists.r_count), backward.list_entry.eq(lists.r_entry),
-            backward.output_data.eq(readout.error_data),
-            backward.tape_data.eq(self._tapes.r_data),
+            forward.start.eq(seq.forward_start), forward.train.eq(descriptor.train), forward.count.eq(descriptor.count),
+            forward.i_payload.payload.eq(payload.payload), forward.i_payload.valid.eq(payload.valid),
+            access.i_payload.payload.eq(payload.payload), access.i_payload.valid.eq(payload.valid),
+            payload.ready.eq(forward.i_payload.ready | access.i_payload.ready),
+            readout.slot.eq(packet.slot), readout.train.eq(packet.train), readout.label.eq(packet.label),
+            readout.sequence.eq(packet.sequence), readout.count.eq(self.network.outputs),
+            backward.start.eq(readout.backward_start),
         ]
         if self._gradients is not None:
-            gradients, ahead = self._gradients, BackwardLanes.CONTRIBUTION_LATENCY - GradientMemory.READ_LATENCY
+            gradients, ahead = self._gradients, self._units.contribution_latency - GradientMemory.READ_LATENCY
             m.d.comb += [
                 gradients.add_en.eq(delay(m, backward.word_en, ahead, "adding")),
                 gradients.add_addr.eq(delay(m, backward.word.address, ahead, "adding_address")),
@@ -149,7 +120,7 @@ class TrainingCore(wiring.Component):
             m.d.comb += [gradients.contribution[k].eq(backward.contribution[k]) for k in range(self._config.lanes)]
 
     def _connect_update(self, m):
-        update, transport, backward, sequencer = self._update, self._transport, self._backward, self._sequencer
+        update, transport, backward, sequencer = self._update, self.transport, self._backward, self.sequencer
         m.d.comb += [
             update.settings.eq(self.settings), update.forget.eq(self.started), update.start.eq(sequencer.update_start),
             update.add_en.eq(backward.word_en), update.add_word.eq(backward.word),
@@ -165,7 +136,7 @@ class TrainingCore(wiring.Component):
     def _connect_weights(self, m):
         """Weight memory: rows for the forward engine, columns for update and host, which never meet it in a cycle; columns for
         transport through the write port, while nothing is written."""
-        weights, access, transport = self._weights, self._access, self._transport
+        weights, access, transport = self._weights, self.access, self.transport
         is_weight = access.access.space == Space.WEIGHT
         for k in range(self._config.lanes):
             m.d.comb += [self._forward.w_data[k].eq(weights.r_data[k]), self._update.w_data[k].eq(weights.r_data[k]),
@@ -189,30 +160,24 @@ class TrainingCore(wiring.Component):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
         m.submodules.result = result = StreamBuffer(ResultLayout())
         wiring.connect(m, result.o, wiring.flipped(self.o_result))
-        readout, sequencer, access = (unit.o_result for unit in (self._readout, self._sequencer, self._access))
+        readout, sequencer, access = (unit.o_result for unit in (self._readout, self.sequencer, self.access))
         for source in (readout, sequencer, access):
             m.d.comb += source.ready.eq(result.i.ready)
         m.d.comb += [
             result.i.valid.eq(readout.valid | sequencer.valid | access.valid),
             # Who speaks is known from registers, earlier than whether it does.
-            result.i.payload.eq(Mux(self._access.busy, access.payload, Mux(sequencer.valid, sequencer.payload, readout.payload))),
+            result.i.payload.eq(Mux(self.access.busy, access.payload, Mux(sequencer.valid, sequencer.payload, readout.payload))),
         ]
 
     def _connect_access(self, m):
         """Host access to every memory, and the memories' other clients; only one of them asks in a cycle."""
-        c, access, word, tapes, seq = self._config, self._access, self._access.access, self._tapes, self._sequencer
-        forward, readout, backward, update, transport = (
-            self._forward, self._readout, self._backward, self._update, self._transport)
+        c, access, word, seq = self._config, self.access, self.access.access, self.sequencer
+        backward, update, transport = self._backward, self._update, self.transport
         reads = {space: access.r_en & (word.space == space) for space in Space}
         writes = {space: access.w_en & (word.space == space) for space in Space}
         m.d.comb += [
             access.start.eq(seq.access_start),
             access.packet.eq(seq.packet),
-            tapes.r_en.eq(backward.tape_en | reads[Space.SPIKES]), tapes.r_input.eq(backward.tape_first),
-            tapes.r_slot.eq(backward.list_slot), tapes.r_block.eq(backward.tape_block),
-            readout.error_en.eq(backward.output_en | reads[Space.OUTPUT_ERROR]), readout.error_addr.eq(backward.output_addr),
-            forward.sum_en.eq(reads[Space.SLOPE] | reads[Space.LEVEL]), forward.sum_addr.eq(word.address),
-            backward.sum_en.eq(reads[Space.ERROR_SUM]), backward.sum_addr.eq(word.address),
             self._feedback.r_en.eq(backward.feedback_en | transport.back_en | reads[Space.FEEDBACK]),
             self._feedback.r_addr.eq(Mux(transport.busy, transport.back_addr, backward.feedback_addr)),
             self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
@@ -237,20 +202,13 @@ class TrainingCore(wiring.Component):
             ]
         with m.If(access.busy):
             m.d.comb += [
-                tapes.r_input.eq(word.input_layer), tapes.r_slot.eq(seq.last_slot), tapes.r_block.eq(word.address),
-                readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
                 self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
             ]
         # Block memories are too slow for a lane multiplexer in the same cycle; weights and gradients come from registers.
-        spikes, feedback = ([Signal.like(lane, name=f"{name}_{k}") for k, lane in enumerate(lanes)]
-                            for name, lanes in (("spikes", tapes.r_data), ("feedback", self._feedback.r_data)))
-        for late, lanes in ((spikes, tapes.r_data), (feedback, self._feedback.r_data)):
-            m.d.sync += [register.eq(lane) for register, lane in zip(late, lanes)]
-        shown = {
-            Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: states,
-            Space.SLOPE: forward.slopes, Space.LEVEL: forward.levels, Space.ERROR_SUM: backward.sum_data,
-            Space.SPIKES: [Cat(spike.time, Const(0, FIRED_BIT - c.time.bits), spike.fired) for spike in spikes],
-        }
+        feedback = [Signal.like(lane, name=f"feedback_{k}") for k, lane in enumerate(self._feedback.r_data)]
+        m.d.sync += [register.eq(lane) for register, lane in zip(feedback, self._feedback.r_data)]
+        shown = {Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: states}
+        shown |= self._units.connect_access(m, self, reads, writes)
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
             shown[Space.GRADIENT] = self._gradients.r_data
@@ -265,14 +223,14 @@ class TrainingCore(wiring.Component):
                     for k in range(c.lanes):
                         with m.Case(k):
                             m.d.sync += elements[space].eq(lanes[k])
-        m.d.comb += access.r_data.eq(readout.error_data)
+        m.d.comb += access.r_data.eq(self._units.single(m, self))
         with m.Switch(word.space):
             for space in shown:
                 with m.Case(space):
                     m.d.comb += access.r_data.eq(elements[space])
 
     def _connect_gradients(self, m, read, write):
-        gradients, update, access = self._gradients, self._update, self._access
+        gradients, update, access = self._gradients, self._update, self.access
         m.d.comb += [
             gradients.r_en.eq(update.gradient_en | read), gradients.r_addr.eq(update.gradient_addr),
             gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr),
@@ -283,23 +241,23 @@ class TrainingCore(wiring.Component):
             m.d.comb += [gradients.r_addr.eq(access.access.address), gradients.w_addr.eq(access.access.address)]
 
     def _connect_counters(self, m):
-        seq, forward, readout, backward, count = self._sequencer, self._forward, self._readout, self._backward, self.increments
-        update, transport = self._update, self._transport
+        seq, forward, readout, backward, count = self.sequencer, self._forward, self._readout, self._backward, self.increments
+        update, transport = self._update, self.transport
         m.d.comb += [
             count.total_cycles.eq(forward.busy | ~readout.ready | backward.busy | (update.busy & ~update.forgetting)
                                   | transport.busy),
-            count.forward_cycles.eq(forward.working), count.readout_cycles.eq(readout.working),
+            count.forward_cycles.eq(self._units.working), count.readout_cycles.eq(self._units.reading),
             count.backward_cycles.eq(backward.busy), count.transport_cycles.eq(transport.busy),
             count.update_cycles.eq(update.busy & seq.updating), count.updates.eq(seq.update_done),
-            count.exposed_cycles.eq(transport.busy & ~forward.working), count.transports.eq(transport.due),
+            count.exposed_cycles.eq(transport.busy & ~self._units.working), count.transports.eq(transport.due),
             count.weights_read.eq(transport.read), count.weights_transported.eq(transport.moved),
             count.signs_transported.eq(transport.signed), count.transport_words.eq(transport.w_en),
             count.feedback_words.eq(transport.feedback_en),
             count.samples_trained.eq(seq.forward_start & self.i_descriptor.payload.train),
             count.samples_inferred.eq(seq.forward_start & ~self.i_descriptor.payload.train),
-            count.level_clips.eq(forward.clips[0]), count.slope_clips.eq(forward.clips[1]),
             count.error_saturations.eq(backward.saturated), count.weight_saturations.eq(update.saturated),
         ]
+        self._units.count(m, count)
         m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]
         m.d.comb += [count[f"active_{l + 1}"].eq(backward.active[l]) for l in range(self._config.max_layers)]
         if self._gradients is not None:

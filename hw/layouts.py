@@ -3,15 +3,17 @@
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
-from ..spec.config import CoreConfig, bits_for
+from ..spec.config import CoreConfig, Rule, bits_for
 from ..spec.errors import ErrorCode
 from ..spec.formats import Q
 from ..spec.lif import SURROGATE
 from ..spec.packets import Kind, Space
+from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 
-__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "NetworkLayout", "ResultLayout", "SettingsLayout", "SLOTS",
-           "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset", "shape_of", "spike_layout"]
+__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "LogitLayout", "NetworkLayout", "ResultLayout",
+           "SettingsLayout", "SLOTS", "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset",
+           "shape_of", "spike_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -24,6 +26,13 @@ def shape_of(q: Q) -> Shape:
     return signed(q.bits) if q.signed else unsigned(q.bits)
 
 
+class LogitLayout(data.StructLayout):
+    """Register LOGIT of rule sparse-bptt."""
+
+    def __init__(self):
+        super().__init__({"over_time": 1, "gain": GAIN_BITS, "scale": SCALE_BITS})
+
+
 class SettingsLayout(data.StructLayout):
     """Values of the CONFIG registers (names as in spec/registers.py, lower case, arrays where numbered, by l - 1)."""
 
@@ -33,9 +42,9 @@ class SettingsLayout(data.StructLayout):
         transport = data.StructLayout({"signs": 2, "every_update": 1, "values": 3 if partial else 1})
         super().__init__({
             "layers": 4,
-            "readout": 1,
-            "level_clip": 16,
-            "slope_clip": 16,
+            **({"readout": 1, "level_clip": 16, "slope_clip": 16} if config.rule is Rule.TTFS else
+               {"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(),
+                "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)}),
             "interval": 32,
             "interval_start": 32,
             "size": data.ArrayLayout(16, config.max_layers + 1),

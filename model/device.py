@@ -4,13 +4,14 @@ from collections import deque
 
 import numpy as np
 
-from ..spec.config import CoreConfig
+from ..spec.config import CoreConfig, Rule
 from ..spec.errors import ErrorCode
+from ..spec.lif import LifSettings, OverTime
 from ..spec.network import Readout
 from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
 from ..spec.transport import LayerTransport
-from .exact import AccessRecord, ExactNetwork, SampleRecord, TtfsNetwork, UpdateRecord
+from .exact import AccessRecord, ExactNetwork, OverTimeRecord, SampleRecord, SparseBpttNetwork, TtfsNetwork, UpdateRecord
 from .exact.transport import exactly_largest, largest
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
@@ -114,20 +115,37 @@ class GoldenDevice:
         if not 1 <= depth <= self.config.max_layers:
             return self._report(ErrorCode.NETWORK)
         layers = tuple(get(f"SIZE_{l}") for l in range(depth + 1))
-        if min(layers) < 1 or self.config.misfit(layers):
+        over_time = self.config.rule is Rule.SPARSE_BPTT
+        if min(layers) < 1 or self.config.misfit(layers) or (over_time and self._bad_over_time(depth)):
             return self._report(ErrorCode.NETWORK)
         if self.network is None or self.network.layers != layers:
             before = self.network
-            self.network = TtfsNetwork(self.config, layers, top_k=self._top_k)
+            self.network = (SparseBpttNetwork if over_time else TtfsNetwork)(self.config, layers, top_k=self._top_k)
             self.network.counters = self._counters
             if before is not None:
                 self.network.random, self.network.transport_random = before.random, before.transport_random
         rates = [get(f"RATE_{l}") for l in range(1, depth + 1)]
-        self.network.configure(
-            Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"), [(r & 0xFF, r >> 8) for r in rates],
-            [self._values.get(f"DECAY_{l}", 0) for l in range(1, depth + 1)], get("INTERVAL"), get("INTERVAL_START"),
-            [LayerTransport(), *map(self._scheme, range(2, depth + 1))])
+        self.network.load(
+            [(r & 0xFF, r >> 8) for r in rates], [self._values.get(f"DECAY_{l}", 0) for l in range(1, depth + 1)],
+            get("INTERVAL"), get("INTERVAL_START"), [LayerTransport(), *map(self._scheme, range(2, depth + 1))])
+        if over_time:
+            self.network.settings = self._over_time(depth)
+        else:
+            self.network.set_rule(Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"))
         self._running, self._sequence = True, 0
+
+    def _bad_over_time(self, depth: int) -> bool:
+        shifts = [self._values[f"ERROR_SHIFT_{l}"] for l in range(2, depth + 1)]
+        return not 1 <= self._values["STEPS"] <= self.config.max_steps or not all(shifts)
+
+    def _over_time(self, depth: int) -> LifSettings:
+        """What the registers say of rule sparse-bptt."""
+        logit = self._values["LOGIT"]
+        scales = [logit >> 5]
+        for l in range(depth, 1, -1):
+            scales.insert(0, scales[0] + LifSettings.base_shift(self.config) - self._values[f"ERROR_SHIFT_{l}"])
+        return LifSettings(steps=self._values["STEPS"], window=self._values["WINDOW"], scales=tuple(scales),
+                           over_time=OverTime(logit & 1), gain=logit >> 1 & 15)
 
     def _scheme(self, l: int) -> LayerTransport:
         """What the registers say of weight layer l; those that the build lacks are zero."""
@@ -186,14 +204,19 @@ class GoldenDevice:
             number += 1
 
     def _run_samples(self, packets: SampleStream, first: int, end: int):
-        a, fired, labels = packets.samples(first, end)
-        if packets.train[first]:
-            logits, predicted, record = self.network.train(a, fired, labels)
+        over = 0
+        if self.config.rule is Rule.SPARSE_BPTT:
+            spikes, labels = packets.samples_over_time(first, end)
+            logits, predicted, over, record = (self.network.train(spikes, labels) if packets.train[first]
+                                               else self.network.infer(spikes))
+            over = over.numpy()
         else:
-            logits, predicted, record = self.network.infer(a, fired)
+            a, fired, labels = packets.samples(first, end)
+            logits, predicted, record = (self.network.train(a, fired, labels) if packets.train[first]
+                                         else self.network.infer(a, fired))
         self._count_cycles(record)
         out = np.empty((end - first, 3 + logits.shape[1]), np.int64)
-        out[:, 0] = Kind.SAMPLE
+        out[:, 0] = Kind.SAMPLE | (over * int(ErrorCode.OVERFLOW)) << 8
         out[:, 1] = self._sequence + np.arange(end - first)
         out[:, 2] = predicted.numpy() | labels.numpy() << 16
         out[:, 3:] = logits.numpy()
@@ -223,6 +246,6 @@ class GoldenDevice:
         self._results.append(np.concatenate([head, np.asarray(body, np.uint32)]))
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
 
-    def _count_cycles(self, record: SampleRecord | UpdateRecord | AccessRecord):
+    def _count_cycles(self, record: SampleRecord | OverTimeRecord | UpdateRecord | AccessRecord):
         for name, cycles in self.timing(self.network, record).items():
             self._counters[name] += cycles

@@ -4,39 +4,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..spec.config import Rule
 from ..spec.formats import Q
-from ..spec.packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space, random_columns
+from ..spec.lif import DECAY
+from ..spec.packets import COLUMN_SPACES, FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space, layer_ranges, random_columns
 from .exact import ExactNetwork
 from .exact.arithmetic import take_low_bits
 
 __all__ = ["has_column", "has_layer", "read_column", "write_column", "write_length"]
 
 _WORD = Q(bits=32, fraction=0)
-_COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
 
 
 def has_layer(network: ExactNetwork, kind: Kind, space: int, layer: int) -> bool:
     """Whether a WRITE or READ packet may name this space and layer."""
-    if space not in list(Space) or (kind is Kind.WRITE and space not in WRITABLE_SPACES):
-        return False
-    if space == Space.GRADIENT and not network.config.gradient_memory:
-        return False
-    first, last = {
-        Space.FEEDBACK: (2, network.depth), Space.RANDOM: (0, 0), Space.SPIKES: (0, network.depth),
-        Space.ERROR_SUM: (1, network.depth - 1), Space.OUTPUT_ERROR: (0, 0),
-    }.get(Space(space), (1, network.depth))
-    return first <= layer <= last
+    first, after = layer_ranges(network.config, network.depth).get(space, (0, 0))
+    allowed = space in WRITABLE_SPACES if kind is Kind.WRITE else space != Space.DECAY
+    return allowed and first <= layer < after
 
 
 def has_column(network: ExactNetwork, space: Space, layer: int, column: int) -> bool:
     """Whether ``column`` exists in a space and layer that exist."""
     if space is Space.RANDOM:
         return column < random_columns(network.config)
-    return column < (network.layers[layer] if space in _COLUMN_SPACES else 1)
+    return column < (network.layers[layer] if space in COLUMN_SPACES else 1)
 
 
 def write_length(network: ExactNetwork, space: Space, layer: int) -> int:
     """Elements of one column of a writable space."""
+    if space is Space.DECAY:
+        return network.settings.steps + 1
     return network.config.lanes if space is Space.RANDOM else network.layers[layer - 1]
 
 
@@ -51,10 +48,19 @@ def _column(network: ExactNetwork, space: Space, layer: int, column: int) -> Ten
             return network.gradients[layer - 1][column]
         case Space.RANDOM:
             return torch.from_numpy((network.transport_random if column else network.random).astype(np.int64))
+        case Space.SLOPE if network.config.rule is Rule.SPARSE_BPTT:
+            return network.sums[layer - 1]
         case Space.SLOPE:
             return network.slope[layer - 1]
         case Space.LEVEL:
             return network.level[layer - 1]
+        case Space.SPIKES if network.config.rule is Rule.SPARSE_BPTT:
+            return network.spike_list[layer][:, 1] | network.spike_list[layer][:, 0] << 16
+        case Space.JOBS:
+            step, index, value = network.job_list[layer - 1].unbind(1)
+            return index | step << 16 | value << 32
+        case Space.DECAY:
+            return network.powers[:network.settings.steps + 1]
         case Space.SPIKES:
             return network.spike_a[layer] | network.spike_fired[layer].to(torch.int64) << FIRED_BIT
         case Space.ERROR_SUM:
@@ -77,6 +83,6 @@ def write_column(network: ExactNetwork, space: Space, layer: int, column: int, w
         setattr(network, "transport_random" if column else "random", words.astype(np.uint32))
         return
     config = network.config
-    form = {Space.GRADIENT: config.gradient, Space.FEEDBACK: config.feedback}.get(space, config.weight)
+    form = {Space.GRADIENT: config.gradient, Space.FEEDBACK: config.feedback, Space.DECAY: DECAY}.get(space, config.weight)
     elements = take_low_bits(torch.from_numpy(words.astype(np.int64)), _WORD)
     _column(network, space, layer, column)[:] = take_low_bits(elements, form)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..spec.config import Rule
 from ..spec.errors import ErrorCode
 from ..spec.packets import Kind, Space
 from .exact import ExactNetwork
@@ -46,7 +47,7 @@ def judge(network: ExactNetwork | None, words: list[int]) -> ErrorCode:
         return error or ErrorCode.SHORT
     length = 2
     if head.kind == Kind.SAMPLE:
-        if words[1] > network.layers[0]:
+        if words[1] > _most_events(network):
             return ErrorCode.LONG
         length += words[1]
     elif head.kind in (Kind.WRITE, Kind.READ):
@@ -74,17 +75,26 @@ def _judge_header(network: ExactNetwork, head: Header) -> ErrorCode:
     return ErrorCode.KIND
 
 
+def _most_events(network: ExactNetwork) -> int:
+    return network.layers[0] if network.config.rule is Rule.TTFS else network.config.spike_entries
+
+
+def _last_time(network: ExactNetwork) -> int:
+    return network.config.window if network.config.rule is Rule.TTFS else network.settings.steps - 1
+
+
 def _judge_events(network: ExactNetwork, events: list[int]) -> ErrorCode:
     previous = -1
     for event in events:
-        index, a = event & 0xFFFF, event >> 16
+        index, time = event & 0xFFFF, event >> 16
+        place = index if network.config.rule is Rule.TTFS else event
         if index >= network.layers[0]:
             return ErrorCode.INDEX
-        if index <= previous:
+        if place <= previous:
             return ErrorCode.ORDER
-        if a > network.config.window:
+        if time > _last_time(network):
             return ErrorCode.TIME
-        previous = index
+        previous = place
     return ErrorCode.NONE
 
 
@@ -115,12 +125,13 @@ class SampleStream:
     def _find_good(self, kind: np.ndarray) -> np.ndarray:
         lengths = self.ends - self.starts
         count = self.words[np.minimum(self.starts + 1, len(self.words) - 1)].astype(np.int64)
-        good = (kind == Kind.SAMPLE) & (lengths == count + 2) & (count <= self.network.layers[0])
+        good = (kind == Kind.SAMPLE) & (lengths == count + 2) & (count <= _most_events(self.network))
         good &= ~self.train | (self.label < self.network.layers[-1])
-        index, a = self.words & 0xFFFF, self.words >> 16
-        outside = (index >= self.network.layers[0]) | (a > self.network.config.window)
+        index, time = self.words & 0xFFFF, self.words >> 16
+        outside = (index >= self.network.layers[0]) | (time > _last_time(self.network))
+        place = index if self.network.config.rule is Rule.TTFS else self.words
         bad = outside.copy()
-        bad[1:] |= index[1:] <= index[:-1]
+        bad[1:] |= place[1:] <= place[:-1]
         first_event = self.starts[lengths > 2] + 2  # it follows the count, which is no event
         bad[first_event] = outside[first_event]
         bad[self.starts] = False
@@ -135,16 +146,26 @@ class SampleStream:
     def samples(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ticks a [n, n_in] int64, fired [n, n_in] bool and labels [n] of the good packets first to end - 1."""
         shape = (end - first, self.network.layers[0])
+        row, index, time, labels = self._events(first, end)
         a, fired = np.zeros(shape, np.int64), np.zeros(shape, bool)
+        a[row, index], fired[row, index] = time, True
+        return torch.from_numpy(a), torch.from_numpy(fired), labels
+
+    def samples_over_time(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Spikes [n, T, n_in] bool and labels [n] of the good packets first to end - 1, of rule sparse-bptt."""
+        row, index, step, labels = self._events(first, end)
+        spikes = torch.zeros(end - first, self.network.settings.steps, self.network.layers[0], dtype=torch.bool)
+        spikes[row, step.astype(np.int64), index] = True
+        return spikes, labels
+
+    def _events(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, torch.Tensor]:
+        """Sample, index and time of each event, labels."""
         lengths = self.ends[first:end] - self.starts[first:end]
         words = self.words[self.starts[first]:self.ends[end - 1]]
         row = np.repeat(np.arange(end - first), lengths)
         event = np.arange(len(words)) - np.repeat(self.starts[first:end] - self.starts[first], lengths) >= 2
         index = words[event] & 0xFFFF
-        a[row[event], index] = words[event] >> 16
-        fired[row[event], index] = True
-        labels = torch.from_numpy(self.label[first:end].astype(np.int64))
-        return torch.from_numpy(a), torch.from_numpy(fired), labels
+        return row[event], index.astype(np.int64), words[event] >> 16, torch.from_numpy(self.label[first:end].astype(np.int64))
 
     def packet(self, number: int) -> np.ndarray:
         """Words of one packet."""

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..spec import pipeline as at
 from ..spec.transport import BINS
+from . import timing_over_time as over_time
 from .exact.network import ExactNetwork
+from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 from .exact.record import AccessRecord, SampleRecord, UpdateRecord
 
 __all__ = ["TimingModel", "backward", "forward", "transport"]
@@ -32,6 +34,8 @@ class TimingModel:
         """Cycles that ``record`` adds to the ``*_CYCLES`` counters, by name."""
         if isinstance(record, SampleRecord):
             return self._samples(network, record)
+        if isinstance(record, OverTimeRecord):
+            return self._over_time(network, record)
         if isinstance(record, UpdateRecord):
             update, moving = _update(network, record), transport(network, record)
             return {"UPDATE_CYCLES": update, "TRANSPORT_CYCLES": moving} | self._line.update(network, update, moving)
@@ -47,6 +51,18 @@ class TimingModel:
             "READOUT_CYCLES": readout * record.samples,
             "BACKWARD_CYCLES": int(behind.sum()),
         } | self._line.extend(network, record, readout, *(x.tolist() for x in (before, after, behind, linger)))
+
+
+    def _over_time(self, network: SparseBpttNetwork, record: OverTimeRecord) -> dict[str, int]:
+        """Samples of rule sparse-bptt, one after the other."""
+        ahead, behind = over_time.forward(network, record), over_time.backward(network, record)
+        outputs = network.layout[-1].n_out
+        errors = 2 * outputs + at.READOUT_FIXED if record.train else 0
+        writing = record.learned.numpy() * over_time.jobs_written(network)
+        return {
+            "FORWARD_CYCLES": int(ahead.sum()), "READOUT_CYCLES": errors * record.samples + int(writing.sum()),
+            "BACKWARD_CYCLES": int(behind.sum()),
+        } | self._line.follow(network, record, errors, *(x.tolist() for x in (ahead, writing, behind)))
 
 
 def _accumulated(events: np.ndarray, arrival: np.ndarray, blocks: int) -> np.ndarray:
@@ -134,6 +150,27 @@ class _Timeline:
             self.readout_free = handed + 1 + send
             self.settled = max(self.settled, self.readout_free)
             self.spans.append((scan + 1, self.readout_free - 1))
+        return {"TOTAL_CYCLES": self._union(), "EXPOSED_CYCLES": -hidden}
+
+    def follow(self, network, record, errors: int, ahead: list[int], writing: list[int], behind: list[int]) -> dict[str, int]:
+        """Busy and exposed cycles as of ``extend``, of samples that begin when the one before is through."""
+        outputs, hidden = network.layout[-1].n_out, 0
+        send = at.RESULT_HEADER + at.RESULT_WORD * outputs
+        for k, events in enumerate(record.spikes[0].sum((1, 2)).tolist()):
+            self._offer(events, 0)
+            self._end_update(self.offered + 1)
+            self.started = max(self.offered + 1 + (events > 0), self.forward_free, self.settled + 1)
+            through = self.started + ahead[k]
+            self.spans.append((self.started + 1, through))
+            hidden += self._under_transport(self.started + 1, through)
+            handed = through + at.LOGITS + outputs
+            if record.train:
+                handed = max(handed + errors + writing[k] + at.HANDOVER, self.transport_free)
+                self.spans.append((handed + 1, handed + behind[k]))
+                self.settled = handed + behind[k] + 1
+            self.settled = max(self.settled, handed + 1 + send)
+            self.spans.append((through, handed + send))
+        self.forward_free = self.settled
         return {"TOTAL_CYCLES": self._union(), "EXPOSED_CYCLES": -hidden}
 
     def update(self, network, update: int, moving: int) -> dict[str, int]:

@@ -97,7 +97,7 @@ class CoreConfig:
             "neuron_blocks": (1, 1 << 16), "time_bits": (4, 10), "weight_bits": (4, 18),
             "weight_fraction": (2, 17), "gradient_bits": (8, 32), "error_bits": (8, 18),
             "error_fraction": (4, 16), "result_words": (4, 1 << 16), "max_steps": (1, 1 << 12),
-            "spike_entries": (1, 1 << 20), "job_entries": (1, 1 << 20),
+            "spike_entries": (1, 65535), "job_entries": (1, 1 << 20),
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)

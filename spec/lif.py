@@ -63,7 +63,7 @@ class LifSettings:
     steps : T, at least 1.
     beta : what a potential keeps from step to step, exp(-dt / tau).
     window : w of the active neurons |V - 1| < w, in units of the weights' last bit; 0 passes no gradient.
-    scales : for each weight layer, how many fractional bits its errors c have beyond ``error_fraction``.
+    scales : for each weight layer, how many fractional bits its errors c have beyond ``error_fraction``; of the last at least 0.
     over_time : what of the readout is the logit.
     gain : the logit is 2^gain times that.
     powers : B[0] to B[T] (or further), DECAY, for those who hold them and not beta; beta^n unless given.
@@ -85,7 +85,6 @@ class LifSettings:
         for name, value, good, meant in (
             ("steps", self.steps, self.steps >= 1, "at least 1"), ("beta", self.beta, 0 <= self.beta < 1, "0 to below 1"),
             ("window", self.window, self.window >= 0, "at least 0"), ("gain", self.gain, self.gain >= 0, "at least 0"),
-            ("scales", self.scales, min(self.scales, default=0) >= 0, "none below 0"),
             ("powers", self.powers, not self.powers or len(self.powers) > self.steps, f"{self.steps + 1} of them or none"),
         ):
             if not good:
@@ -96,10 +95,15 @@ class LifSettings:
         """B[n] for n = 0 to T, DECAY."""
         return list(self.powers) or [DECAY.quantize(self.beta**n) for n in range(self.steps + 1)]
 
+    @staticmethod
+    def base_shift(config: CoreConfig) -> int:
+        """p between layers of one scale."""
+        return config.weight_fraction - DROPPED_BITS + SURROGATE.fraction
+
     def error_shift(self, config: CoreConfig, layer: int) -> int:
         """p, by which E g of layer ``layer`` (l >= 2) goes right to give c of the layer before. ValueError if that is below 1."""
         here, below = self.scales[layer - 1], self.scales[layer - 2]
-        shift = config.weight_fraction - DROPPED_BITS + SURROGATE.fraction + here - below
+        shift = self.base_shift(config) + here - below
         if shift < 1:
             raise ValueError(f"scale {below} of layer {layer - 1} beside {here} of layer {layer}: "
                              f"at most {below + shift - 1} is possible")

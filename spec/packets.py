@@ -7,7 +7,8 @@ Into the accelerator (word 0 is ``kind | space << 8 | field << 16``)::
     WRITE    0: kind, space << 8, layer << 16    1: column           n words, one element each
     READ     0: kind, space << 8, layer << 16    1: column
 
-Events ascend in index; ``a`` = T - t in ticks is how long before the window's end the input fires.
+Events ascend in index; ``a`` = T - t in ticks is how long before the window's end the input fires. Of rule sparse-bptt an event is
+index | step << 16, they ascend in step, then index, and a sample has as many as the build's tape holds at most.
 
 Out of the accelerator (word 0 is ``kind | status << 8``; word 1 the packet's sequence number, counted
 from 0 at start, bad packets included)::
@@ -31,15 +32,23 @@ Spaces of WRITE and READ, with the meaning of layer l (1 to L) and column::
     ERROR_SUM error accumulators of hidden layer l, 1 to L - 1 (column 0)   READ
     OUTPUT_ERROR  output errors eps_k (layer 0, column 0)   READ
 
+Of rule sparse-bptt, in place of LEVEL and ERROR_SUM::
+
+    SLOPE     membrane sums of layer l: decay(V) - reset + I after the last step (column 0)   READ
+    SPIKES    layer l's spikes on the tape, 0 to L - 1: index | step << 16 each (column 0)   READ
+    JOBS      layer l's active neurons on the tape, two words each: index | step << 16, g or c signed (column 0)   READ
+    DECAY     B[0] to B[T] (layer 0, column 0)              WRITE
+
 A build without gradient memory has no GRADIENT space, one without partial transport no column 1 of RANDOM. Feedback weights
 are read and written as they are stored (``CoreConfig.feedback``).
 """
 
 from enum import IntEnum
 
-from .config import CoreConfig
+from .config import CoreConfig, Rule
 
-__all__ = ["FIRED_BIT", "Kind", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES", "header", "random_columns"]
+__all__ = ["COLUMN_SPACES", "FIRED_BIT", "Kind", "LIST_SPACES", "SINGLE_SPACES", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES",
+           "header", "layer_ranges", "random_columns"]
 
 
 class Kind(IntEnum):
@@ -64,16 +73,41 @@ class Space(IntEnum):
     SPIKES = 6
     ERROR_SUM = 7
     OUTPUT_ERROR = 8
+    JOBS = 9
+    DECAY = 10
 
 
-WRITABLE_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT, Space.RANDOM)
-TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM)
+COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
+"""A column for each postsynaptic neuron."""
+
+WRITABLE_SPACES = (*COLUMN_SPACES, Space.RANDOM, Space.DECAY)
+TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM, Space.JOBS)
+
+LIST_SPACES = (Space.SPIKES, Space.JOBS)
+"""Of rule sparse-bptt: as long as the last sample made them."""
+
+SINGLE_SPACES = (Space.OUTPUT_ERROR, Space.DECAY)
+"""One element a word, not P."""
+
 FIRED_BIT = 15
 
 
 def random_columns(config: CoreConfig) -> int:
     """Columns of RANDOM."""
     return 2 if config.partial_transport else 1
+
+
+def layer_ranges(config: CoreConfig, depth) -> dict[Space, tuple]:
+    """First layer, and the one after the last, of each space that a build has; ``depth`` is L, a number or a signal."""
+    ranges = {space: (1, depth + 1) for space in (Space.WEIGHT, Space.GRADIENT, Space.SLOPE)}
+    ranges |= {Space.FEEDBACK: (2, depth + 1), Space.RANDOM: (0, 1), Space.OUTPUT_ERROR: (0, 1)}
+    if config.rule is Rule.TTFS:
+        ranges |= {Space.LEVEL: (1, depth + 1), Space.SPIKES: (0, depth + 1), Space.ERROR_SUM: (1, depth)}
+    else:
+        ranges |= {Space.SPIKES: (0, depth), Space.JOBS: (1, depth + 1), Space.DECAY: (0, 1)}
+    if not config.gradient_memory:
+        del ranges[Space.GRADIENT]
+    return ranges
 
 
 def header(kind: Kind, middle: int = 0, field: int = 0) -> int:

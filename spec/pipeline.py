@@ -5,8 +5,10 @@ Each is the distance between two events that the component's docstring in hw/ na
 """
 
 __all__ = [
-    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "CHOICE_DRAIN", "HISTOGRAM", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
-    "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
+    "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "CHOICE_DRAIN", "ERROR_DEPTH", "ERROR_SWEEP", "GRADIENT_REUSE", "HANDOVER",
+    "HISTOGRAM", "JOBS_DRAIN", "LOGITS", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD", "SCAN_TO_SPIKE", "SLOTS",
+    "SPIKE_QUEUE", "STEP_LAYER", "STEP_LAYER_SWEEPS", "STEP_LOAD", "STEP_LOOK", "STEP_SCAN", "STEP_TURN", "SWEEP_DRAIN",
+    "SWEEP_FILL", "TRACE_WRITTEN", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
     "UPDATE_LINGER", "UPDATE_RESULT", "WALK_START",
 ]
 
@@ -28,3 +30,20 @@ TRANSPORT_DRAIN = 4      # word of a transport -> written
 CHOICE_DRAIN = 9         # the same, where single weights are chosen
 HISTOGRAM = 4            # cycles of a choice by histogram besides passes, two walks over the bins and the tree of lanes
 TRANSPORT_END = 1        # after the last layer
+
+# Rule sparse-bptt.
+STEP_LOAD = 1            # a sample besides its input events, which are stored first
+STEP_LAYER = 32          # a layer besides its steps
+STEP_TURN = 2            # a step besides the blocks of its leak pass and events
+STEP_SCAN = 7            # a step besides the slots of its scan
+JOBS_DRAIN = 2           # last job written -> seen
+LOGITS = 3               # last potential -> first logit
+HANDOVER = 2             # errors, or the last job, are written -> hand-over
+STEP_LOOK = 1            # look at the tape, of a sample that is not learned from
+STEP_LAYER_SWEEPS = 3    # a layer besides the longer one of its sweeps
+ERROR_SWEEP = 19         # an error sweep besides its jobs' blocks and its looks
+ERROR_DEPTH = 4          # least cycles of a job: the sums' way
+SWEEP_FILL = 2           # start of a gradient sweep -> first entries, where the traces are cleared sooner
+SWEEP_DRAIN = 9          # last job's blocks -> its contributions have left
+TRACE_WRITTEN = 5        # spike -> next look at its trace
+GRADIENT_REUSE = 5       # job -> next job, which may be of the same column

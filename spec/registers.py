@@ -7,8 +7,8 @@ from enum import StrEnum
 from .config import CoreConfig, Rule
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
-__all__ = ["DECAY_BITS", "VERSION", "Access", "Control", "Field", "Interrupt", "Register", "core_digest", "counters",
-           "register_map"]
+__all__ = ["DECAY_BITS", "GAIN_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "VERSION", "WINDOW_BITS", "Access", "Control",
+           "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
 
 VERSION = 1
 
@@ -97,6 +97,7 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
 
 COUNTER_BASE = 0x200
 DECAY_BITS = 16
+STEP_BITS, WINDOW_BITS, GAIN_BITS, SCALE_BITS, SHIFT_BITS = 13, 19, 4, 5, 6
 
 
 def transport_registers(config: CoreConfig, l: int) -> list[Register]:
@@ -117,6 +118,25 @@ def transport_registers(config: CoreConfig, l: int) -> list[Register]:
         out.append(Register(name=f"SCALE_{l}", address=0x180 + 4 * l, access=cfg, bits=config.weight_bits - 1,
                             text=f"size of the feedback weights of weight layer {l}, in the weight format"))
     return out
+
+
+def rule_registers(config: CoreConfig) -> list[Register]:
+    """Settings of the build's rule that are not a layer's."""
+    cfg = Access.CONFIG
+    if config.rule is Rule.TTFS:
+        return [
+            Register(name="READOUT", address=0x024, access=cfg, bits=1,
+                     text="0: potential at the window's end, 1: negated spike times"),
+            Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
+            Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12")]
+    return [
+        Register(name="STEPS", address=0x024, access=cfg, bits=STEP_BITS, reset=1, text="time steps T, 1 to the build's max_steps"),
+        Register(name="WINDOW", address=0x028, access=cfg, bits=WINDOW_BITS,
+                 text="w of the active neurons |V - 1| < w, in units of the weights' last bit"),
+        Register(name="LOGIT", address=0x02C, access=cfg, bits=10, text="readout", fields=(
+            Field(name="OVER_TIME", low=0, bits=1, text="the logit is the readout potentials' 0: maximum, 1: sum"),
+            Field(name="GAIN", low=1, bits=GAIN_BITS, text="times 2^y"),
+            Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits")))]
 
 
 def register_map(config: CoreConfig) -> list[Register]:
@@ -143,10 +163,7 @@ def register_map(config: CoreConfig) -> list[Register]:
                          Field(name="ERROR", low=Interrupt.ERROR, bits=1, text="an error was recorded"))),
         Register(name="SEQUENCE", address=0x018, access=ro, text="packets received since start"),
         Register(name="LAYERS", address=0x020, access=cfg, bits=4, text="number of weight layers L"),
-        Register(name="READOUT", address=0x024, access=cfg, bits=1,
-                 text="0: potential at the window's end, 1: negated spike times"),
-        Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
-        Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12"),
+        *rule_registers(config),
         Register(name="INTERVAL", address=0x030, access=cfg, reset=1, text="transport interval Phi in updates; 0: never"),
         Register(name="INTERVAL_START", address=0x034, access=cfg, text="updates since the last transport, loaded at start"),
         Register(name="INTERVAL_POSITION", address=0x038, access=ro, text="updates since the last transport"),
@@ -163,6 +180,9 @@ def register_map(config: CoreConfig) -> list[Register]:
                             text=f"weight decay of weight layer {l}: multiplier d"))
     for l in range(2, config.max_layers + 1):
         out += transport_registers(config, l)
+    for l in range(2, config.max_layers + 1 if config.rule is Rule.SPARSE_BPTT else 2):
+        out.append(Register(name=f"ERROR_SHIFT_{l}", address=0x1C0 + 4 * l, access=cfg, bits=SHIFT_BITS,
+                            text=f"right shift p from the errors of weight layer {l} to those of layer {l - 1}"))
     for n, (name, text) in enumerate(counters(config)):
         out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
         out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))

@@ -5,7 +5,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig, Rule, bits_for
+from ...spec.lif import LifFormats
 from ..arithmetic.delay import delay, delays
 from ..arithmetic.spread import spread
 from ..layouts import block_count_bits, shape_of, spike_layout
@@ -16,7 +17,9 @@ __all__ = ["BackwardLanes", "GradientWordLayout", "contribution_shape"]
 
 
 def contribution_shape(config: CoreConfig):
-    """A gradient contribution g t - (h << tau) of one sample."""
+    """A gradient contribution of one sample: g t - (h << tau), or c r of rule sparse-bptt."""
+    if config.rule is Rule.SPARSE_BPTT:
+        return signed(config.error.bits + LifFormats(config).trace.bits)
     return signed(config.error.bits + config.time_bits + 2)
 
 

@@ -13,7 +13,7 @@ COUNT_BITS = 8
 """Bits of an increment that counts lanes: at most 128 in a cycle."""
 
 LANE_COUNTS = {"WEIGHTS_READ", "WEIGHTS_TRANSPORTED", "SIGNS_TRANSPORTED", "LEVEL_CLIPS", "SLOPE_CLIPS", "ERROR_SATURATIONS",
-               "GRADIENT_SATURATIONS", "WEIGHT_SATURATIONS"}
+               "GRADIENT_SATURATIONS", "WEIGHT_SATURATIONS", "MEMBRANE_SATURATIONS"}
 """Counters that may advance by more than one in a cycle."""
 
 

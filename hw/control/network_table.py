@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig, Rule, bits_for
 from ..layouts import NetworkLayout, SettingsLayout
 
 __all__ = ["NetworkTable"]
@@ -25,6 +25,15 @@ class NetworkTable(wiring.Component):
         self._config = config
         super().__init__({"settings": In(SettingsLayout(config)), "start": In(1), "network": Out(NetworkLayout(config)),
                           "done": Out(1), "fits": Out(1), "busy": Out(1)})
+
+    def _bad_over_time(self, layer):
+        """Whether a sample would have no time step, or more than there is room for, or an error would not be shifted."""
+        if self._config.rule is Rule.TTFS:
+            return 0
+        steps, bad_shift = self.settings.steps, 0
+        for l in range(2, self._config.max_layers + 1):
+            bad_shift |= (layer == l) & (self.settings.error_shift[l - 2] == 0)
+        return (steps == 0) | (steps > self._config.max_steps) | bad_shift
 
     def elaborate(self, platform):
         m = Module()
@@ -60,7 +69,7 @@ class NetworkTable(wiring.Component):
                              new_words.eq(size * blocks_before)]
                 m.next = "PLACE"
                 with m.If(bad_layer | (settings.layers == 0) | (settings.layers > c.max_layers) | overfull
-                          | ((layer == settings.layers) & (size > c.max_outputs))):
+                          | ((layer == settings.layers) & (size > c.max_outputs)) | self._bad_over_time(layer)):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"
             with m.State("PLACE"):

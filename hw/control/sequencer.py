@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import Kind
 from ..layouts import SLOTS, DescriptorLayout, ResultLayout
 
@@ -13,9 +13,9 @@ __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory: when
-    everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when its transport
-    does, or when a sample waits behind it: then the transport goes on under the sample's forward pass.
+    """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory, or of rule
+    sparse-bptt: when everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when
+    its transport does, or when a sample waits behind it: then the transport goes on under the sample's forward pass.
 
     Members
     -------
@@ -67,7 +67,7 @@ class Sequencer(wiring.Component):
         calm = self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.access_busy
         sample = self.i_descriptor.valid & (descriptor.kind == Kind.SAMPLE)
         resting, settled = calm & ~self.forward_busy & ~self.i_descriptor.ready, Signal()  # settled: quiet but for transport
-        can_overlap = 1 if self._config.gradient_memory else settled
+        can_overlap = 1 if self._config.gradient_memory and self._config.rule is Rule.TTFS else settled
         m.d.sync += [self.quiet.eq(0), settled.eq(0)]
         with m.FSM():
             with m.State("DISPATCH"):

@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
-from ...spec.packets import TWO_WORD_SPACES, Kind, Space
+from ...spec.config import CoreConfig, Rule, bits_for
+from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
 from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset
 
 __all__ = ["AccessLayout", "MemoryAccess"]
@@ -17,7 +17,9 @@ class AccessLayout(data.StructLayout):
     def __init__(self, config: CoreConfig):
         super().__init__({
             "space": Space, "input_layer": 1, "tile": bits_for(config.weight_tiles), "column": bits_for(config.lanes),
-            "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons)),
+            "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons),
+                           *((bits_for(config.spike_entries), bits_for(config.job_entries), bits_for(config.max_steps + 1))
+                             if config.rule is Rule.SPARSE_BPTT else ())),
         })
 
 
@@ -35,12 +37,16 @@ class MemoryAccess(wiring.Component):
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
     lane : Out; r_data : In(64), that lane's element of the word last read, two cycles later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
+    entries : In. Rule sparse-bptt: length of the list that the packet names, three cycles after ``start``.
     busy : Out(1).
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
+        self._over_time = config.rule is Rule.SPARSE_BPTT
+        self._singles = (*SINGLE_SPACES, *LIST_SPACES) if self._over_time else (Space.OUTPUT_ERROR,)
         super().__init__({
+            **({"entries": In(16)} if self._over_time else {}),
             "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
             "i_payload": In(stream.Signature(32)), "r_en": Out(1), "w_en": Out(1), "access": Out(AccessLayout(config)),
             "w_data": Out(32).array(config.lanes), "lane": Out(bits_for(config.lanes)), "r_data": In(signed(64)),
@@ -56,6 +62,7 @@ class MemoryAccess(wiring.Component):
         address, tile = Signal.like(access.address), Signal.like(access.tile)
         words = Signal.like(access.address)
         space = packet.space
+        single = sum(space == s for s in self._singles)
         m.d.sync += two_words.eq(sum(space == s for s in TWO_WORD_SPACES))
         m.d.comb += [
             access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
@@ -70,6 +77,9 @@ class MemoryAccess(wiring.Component):
         def idle():
             m.d.sync += self.busy.eq(0)
             m.next = "IDLE"
+
+        # A READ gives elements, but for an empty list's.
+        nothing = (packet.kind == Kind.WRITE) | ((left == 0) if self._over_time else 0)
 
         def next_word():
             m.d.sync += [lane.eq(0), address.eq(address + 1), tile.eq(tile + network.blocks[packet.layer])]
@@ -90,18 +100,18 @@ class MemoryAccess(wiring.Component):
                 m.next = "HEADER"
                 with m.If(packet.kind == Kind.WRITE):
                     m.next = "GATHER"
-            self._write(m, left, lane, next_word)
+            self._write(m, left, lane, single, next_word)
             with m.State("HEADER"):
                 m.d.comb += self.o_result.valid.eq(1)
                 with m.If(word == 0):
                     m.d.comb += result.data.eq(packet.kind)
                 with m.Else():
-                    m.d.comb += [result.data.eq(packet.sequence), result.last.eq(packet.kind == Kind.WRITE)]
+                    m.d.comb += [result.data.eq(packet.sequence), result.last.eq(nothing)]
                 with m.If(self.o_result.ready):
                     m.d.sync += word.eq(1)
                     with m.If(word == 1):
                         m.next = "FETCH"
-                        with m.If(packet.kind == Kind.WRITE):
+                        with m.If(nothing):
                             idle()
             with m.State("FETCH"):
                 m.d.comb += self.r_en.eq(1)
@@ -125,20 +135,20 @@ class MemoryAccess(wiring.Component):
                     with m.If(high | ~two_words):
                         m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
                         m.next = "SELECT"
-                        with m.If(lane.all() | (space == Space.OUTPUT_ERROR)):
+                        with m.If(lane.all() | single):
                             next_word()
                             m.next = "FETCH"
                         with m.If(left == 1):
                             idle()
         return m
 
-    def _write(self, m, left, lane, next_word):
+    def _write(self, m, left, lane, single, next_word):
         """Words are gathered from the payload, then stored."""
         with m.State("GATHER"):
             m.d.comb += self.i_payload.ready.eq(1)
             with m.If(self.i_payload.valid):
                 m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
-                with m.If((left == 1) | lane.all()):
+                with m.If((left == 1) | lane.all() | single):
                     m.next = "GATHERED"
         with m.State("GATHERED"):  # the last element reaches its lane
             m.next = "STORE"
@@ -177,6 +187,11 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += [count.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
                 m.d.sync += [count.eq(network.outputs), start.eq(0)]
+            if self._over_time:
+                with m.Case(Space.DECAY):
+                    m.d.sync += [count.eq(packet.count), start.eq(0)]
+                with m.Case(*LIST_SPACES):
+                    m.d.sync += [count.eq(self.entries), start.eq(0)]
             with m.Default():
                 m.d.sync += [count.eq(network.size[packet.layer]),
                              start.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]

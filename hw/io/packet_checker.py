@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig
+from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
-from ...spec.packets import Kind, Space, random_columns
+from ...spec.packets import COLUMN_SPACES, Kind, Space, random_columns
+from ...spec.registers import STEP_BITS
 from ..layouts import DescriptorLayout, NetworkLayout
 from .word_checker import CheckedWordLayout
 
@@ -34,6 +35,7 @@ class PacketChecker(wiring.Component):
     first : In(1) it is the body's first word: any index is in order.
     header_error, length_error, body_error : Out(ErrorCode) NONE when the word is good in that place.
     body_good : Out(1) ``body_error`` is NONE.
+    steps : In. T of rule sparse-bptt, else there is none.
     count : Out(16) body words of the packet, when the word is a good length word.
     """
 
@@ -52,6 +54,7 @@ class PacketChecker(wiring.Component):
             "body_error": Out(ErrorCode),
             "body_good": Out(1),
             "count": Out(16),
+            **({"steps": In(STEP_BITS)} if config.rule is Rule.SPARSE_BPTT else {}),
         })
 
     def elaborate(self, platform):
@@ -69,7 +72,8 @@ class PacketChecker(wiring.Component):
 
     def _check_length(self, m: Module):
         value, packet, size = self.word.data, self.packet, self.network.size
-        with_columns = [packet.space == space for space in (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)]
+        with_columns = [packet.space == space for space in COLUMN_SPACES]
+        most = self.network.size[0] if self.config.rule is Rule.TTFS else self.config.spike_entries
         columns = Mux(Cat(with_columns).any(), size[packet.layer], 1)
         if self.config.partial_transport:
             columns = Mux(packet.space == Space.RANDOM, random_columns(self.config), columns)
@@ -78,7 +82,7 @@ class PacketChecker(wiring.Component):
         with m.Switch(packet.kind):
             with m.Case(Kind.SAMPLE):
                 m.d.comb += [
-                    error.eq(Mux(value > size[0], ErrorCode.LONG, ErrorCode.NONE)),
+                    error.eq(Mux(value > most, ErrorCode.LONG, ErrorCode.NONE)),
                     self.count.eq(value),
                 ]
             with m.Case(Kind.WRITE):
@@ -87,6 +91,9 @@ class PacketChecker(wiring.Component):
                     error.eq(Mux(value >= columns, ErrorCode.ADDRESS, ErrorCode.NONE)),
                     self.count.eq(Mux(packet.space == Space.RANDOM, self.config.lanes, n_in)),
                 ]
+                if self.config.rule is Rule.SPARSE_BPTT:
+                    with m.If(packet.space == Space.DECAY):
+                        m.d.comb += self.count.eq(self.steps + 1)
             with m.Case(Kind.READ):
                 m.d.comb += error.eq(Mux(value >= columns, ErrorCode.ADDRESS, ErrorCode.NONE))
         m.d.comb += self.length_error.eq(self._conclude(error, self.count == 0))

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.errors import ErrorCode
 from ...spec.packets import Kind
+from ...spec.registers import STEP_BITS
 from ..layouts import SLOTS, DescriptorLayout, NetworkLayout, spike_layout
 from ..memory.packet_fifo import PacketFifo
 from .input_tape import InputTape
@@ -54,13 +55,16 @@ class PacketDecoder(wiring.Component):
     sequence : Out(32) packets of which word 0 came since ``running`` rose.
     idle : Out(1) no packet is being received and no descriptor waits. Payload may wait.
     tape_en, tape_address, tape_data : Out(1), Out(slot, then block in the lower ``block_bits``), Out(spike_layout)
-        write port of the input tape.
+        write port of the input tape. Rule sparse-bptt has none: b is 0 then, and no slot is ever busy.
+    steps : In. T of rule sparse-bptt, else there is none.
     """
 
     def __init__(self, config: CoreConfig):
         self.config = config
         self.block_bits = bits_for(-(-config.max_neurons // config.lanes))
-        self.payload_depth = 2 << bits_for(max(config.max_neurons, config.lanes))
+        self._over_time = config.rule is Rule.SPARSE_BPTT
+        longest = max(config.spike_entries, config.max_steps + 1) if self._over_time else 1
+        self.payload_depth = 2 << bits_for(max(config.max_neurons, config.lanes, longest))
         self.address_bits = bits_for(SLOTS) + self.block_bits
         super().__init__({
             "i": In(stream.Signature(PacketWordLayout())),
@@ -76,6 +80,7 @@ class PacketDecoder(wiring.Component):
             "tape_en": Out(1),
             "tape_address": Out(self.address_bits),
             "tape_data": Out(spike_layout(config)),
+            **({"steps": In(STEP_BITS)} if self._over_time else {}),
         })
 
     def elaborate(self, platform):
@@ -85,7 +90,9 @@ class PacketDecoder(wiring.Component):
         m.submodules.word_checker = word_checker = WordChecker(self.config)
         m.submodules.words = words = StreamBuffer(CheckedWordLayout())
         m.submodules.checker = checker = PacketChecker(self.config)
-        m.submodules.tape = tape = InputTape(self.config)
+        tape = None
+        if not self._over_time:
+            m.submodules.tape = tape = InputTape(self.config)
         m.submodules.payload = payload = PacketFifo(32, depth=self.payload_depth)
         # Whether the core takes a descriptor depends on all its units; that ends here.
         m.submodules.descriptors = descriptors = StreamRegister(DescriptorLayout(), cut=True)
@@ -103,15 +110,14 @@ class PacketDecoder(wiring.Component):
             checker.word.eq(words.o.payload),
             checker.running.eq(self.running),
             checker.network.eq(self.network),
-            tape.slot.eq(self.slot),
-            tape.blocks.eq(self.network.blocks[0]),
-            tape.i.payload.eq(words.o.payload.data),
             payload.i.payload.eq(words.o.payload.data),
             descriptors.i.payload.eq(checker.packet),
-            self.tape_en.eq(tape.en),
-            self.tape_address.eq(tape.address),
-            self.tape_data.eq(tape.data),
         ]
+        if self._over_time:
+            m.d.comb += [word_checker.steps.eq(self.steps), checker.steps.eq(self.steps)]
+        else:
+            m.d.comb += [tape.slot.eq(self.slot), tape.blocks.eq(self.network.blocks[0]), tape.i.payload.eq(words.o.payload.data),
+                         self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data)]
         self._control(m, words.o, checker, tape, payload.i, descriptors.i)
         with m.If(raw.o.valid):
             m.d.comb += self.idle.eq(0)
@@ -142,8 +148,9 @@ class PacketDecoder(wiring.Component):
 
         def body_done():
             m.next = "OFFER"
-            with m.If(sample):
-                m.next = "FLUSH"
+            if not self._over_time:
+                with m.If(sample):
+                    m.next = "FLUSH"
 
         with m.FSM() as fsm:
             with m.State("HEADER"):
@@ -167,7 +174,8 @@ class PacketDecoder(wiring.Component):
                         drop(checker.header_error)
 
             with m.State("LENGTH"):
-                m.d.comb += tape.start.eq(1)
+                if tape:
+                    m.d.comb += tape.start.eq(1)
                 m.d.sync += [
                     packet.column.eq(words.payload.data),
                     packet.count.eq(checker.count),
@@ -193,11 +201,10 @@ class PacketDecoder(wiring.Component):
             with m.State("BODY"):
                 good = words.valid & checker.body_good
                 # A spike may reach the tape in several cycles while the payload queue is full: it stays the same.
-                m.d.comb += [
-                    tape.i.valid.eq(good & sample),
-                    payload.valid.eq(good & (tape.i.ready | ~sample)),
-                    words.ready.eq(payload.valid & payload.ready),
-                ]
+                m.d.comb += [payload.valid.eq(good & (tape.i.ready | ~sample if tape else 1)),
+                             words.ready.eq(payload.valid & payload.ready)]
+                if tape:
+                    m.d.comb += tape.i.valid.eq(good & sample)
                 with m.If(words.ready):
                     m.d.sync += [remaining.eq(remaining - 1), checker.first.eq(0), checker.final.eq(remaining == 2)]
                     with m.If(checker.final):
@@ -205,12 +212,13 @@ class PacketDecoder(wiring.Component):
                 with m.If(~self.running | (words.valid & ~good)):
                     drop(checker.body_error)
 
-            with m.State("FLUSH"):
-                m.d.comb += tape.finish.eq(1)
-                with m.If(~self.running):
-                    drop(ErrorCode.STOPPED, "OFFER")
-                with m.Elif(tape.last):
-                    m.next = "OFFER"
+            if tape:
+                with m.State("FLUSH"):
+                    m.d.comb += tape.finish.eq(1)
+                    with m.If(~self.running):
+                        drop(ErrorCode.STOPPED, "OFFER")
+                    with m.Elif(tape.last):
+                        m.next = "OFFER"
 
             with m.State("DROP"):
                 m.d.comb += words.ready.eq(1)

@@ -1,12 +1,13 @@
 """What can be said of a packet's word by itself. Golden model: tests/hw/io/packets.py."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...spec.config import CoreConfig
+from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
-from ...spec.packets import WRITABLE_SPACES, Kind, Space
+from ...spec.packets import WRITABLE_SPACES, Kind, Space, layer_ranges
+from ...spec.registers import STEP_BITS
 from ..layouts import NetworkLayout
 from .input_tape import InputEventLayout
 
@@ -22,7 +23,7 @@ class PacketWordLayout(data.StructLayout):
 
 class CheckedWordLayout(data.StructLayout):
     """A word and what is wrong with it as header, or as event: index beyond the input layer, time outside the window, one
-    of these, index not above that of the word before."""
+    of these, event not above that of the word before."""
 
     def __init__(self):
         super().__init__({"data": 32, "last": 1, "header_error": ErrorCode, "beyond": 1, "late": 1, "bad": 1, "descends": 1})
@@ -49,24 +50,28 @@ class WordChecker(wiring.Component):
 
     Members
     -------
-    word : In(PacketWordLayout) the word. previous : In(16) event index of the word before.
-    network : In(NetworkLayout) the network.
+    word : In(PacketWordLayout) the word. previous : In(32) the word before.
+    network : In(NetworkLayout) the network. steps : In. T of rule sparse-bptt, else there is none.
     checked : Out(CheckedWordLayout) the word with its marks.
     """
 
     def __init__(self, config: CoreConfig):
         self.config = config
-        super().__init__({"word": In(PacketWordLayout()), "previous": In(16), "network": In(NetworkLayout(config)),
-                          "checked": Out(CheckedWordLayout())})
+        super().__init__({"word": In(PacketWordLayout()), "previous": In(32), "network": In(NetworkLayout(config)),
+                          "checked": Out(CheckedWordLayout()),
+                          **({"steps": In(STEP_BITS)} if config.rule is Rule.SPARSE_BPTT else {})})
 
     def elaborate(self, platform):
         m = Module()
-        event, checked = data.View(InputEventLayout(), self.word.data), self.checked
+        event, checked = data.View(InputEventLayout(), self.word.data), self.checked  # ``time`` is the step over time
         m.d.comb += [
             checked.data.eq(self.word.data), checked.last.eq(self.word.last),
-            checked.beyond.eq(event.index >= self.network.size[0]), checked.late.eq(event.time > self.config.window),
-            checked.bad.eq(checked.beyond | checked.late), checked.descends.eq(event.index <= self.previous),
+            checked.beyond.eq(event.index >= self.network.size[0]), checked.bad.eq(checked.beyond | checked.late),
         ]
+        if self.config.rule is Rule.TTFS:
+            m.d.comb += [checked.late.eq(event.time > self.config.window), checked.descends.eq(event.index <= self.previous[:16])]
+        else:  # by step, then index
+            m.d.comb += [checked.late.eq(event.time >= self.steps), checked.descends.eq(self.word.data <= self.previous)]
         self._check_header(m)
         return m
 
@@ -74,10 +79,11 @@ class WordChecker(wiring.Component):
         header = data.View(HeaderLayout(), self.word.data)
         space_legal = Signal()
         with m.Switch(header.middle):
-            for space, (first, after) in self._layer_ranges().items():
+            for space, (first, after) in layer_ranges(self.config, self.network.layers).items():
                 with m.Case(space):
                     in_range = (header.field >= first) & (header.field < after)
-                    allowed = header.kind != Kind.WRITE if space not in WRITABLE_SPACES else Const(1)
+                    allowed = (header.kind != Kind.WRITE if space not in WRITABLE_SPACES else
+                               header.kind != Kind.READ if space is Space.DECAY else Const(1))
                     m.d.comb += space_legal.eq(in_range & allowed)
         label_legal = ~header.middle[0] | (header.field < self.network.outputs)
 
@@ -90,21 +96,3 @@ class WordChecker(wiring.Component):
                 m.d.comb += self.checked.header_error.eq(good)
             with m.Case(Kind.WRITE, Kind.READ):
                 m.d.comb += self.checked.header_error.eq(Mux(space_legal, good, ErrorCode.ADDRESS))
-
-    def _layer_ranges(self) -> dict[Space, tuple[ValueLike, ValueLike]]:
-        """First layer, and the one after the last, of each space that this build has."""
-        layers = self.network.layers
-        ranges = {
-            Space.WEIGHT: (1, layers + 1),
-            Space.FEEDBACK: (2, layers + 1),
-            Space.GRADIENT: (1, layers + 1),
-            Space.RANDOM: (0, 1),
-            Space.SLOPE: (1, layers + 1),
-            Space.LEVEL: (1, layers + 1),
-            Space.SPIKES: (0, layers + 1),
-            Space.ERROR_SUM: (1, layers),
-            Space.OUTPUT_ERROR: (0, 1),
-        }
-        if not self.config.gradient_memory:
-            del ranges[Space.GRADIENT]
-        return ranges

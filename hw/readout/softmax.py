@@ -1,10 +1,11 @@
 """Readout: prediction and softmax cross-entropy errors of the output layer. Golden model: model/exact/readout.py."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ...spec.errors import ErrorCode
 from ...spec.packets import Kind
 from ..arithmetic.delay import delay, delays
 from ..arithmetic.reciprocal import Reciprocal
@@ -41,6 +42,8 @@ class SoftmaxReadout(wiring.Component):
     spike : In(SpikeLayout); spike_output : In(1). The forward engine's neurons.
     backward_ready : In(1); backward_start : Out(1), backward_slot : Out. Errors are complete; start when ready.
     error_en, error_addr, error_data : read port of the output errors, address {slot, k} (latency 1).
+    status : In. What word 0 of the result says of the sample. handing, handed : Out(1). Its errors wait for the backward
+        engine; its result begins.
     o_result : Out(stream ResultLayout).
     working : Out(1). Computing errors.
     """
@@ -53,6 +56,7 @@ class SoftmaxReadout(wiring.Component):
             "ready": Out(1), "spike": In(SpikeLayout(config)), "spike_output": In(1),
             "backward_ready": In(1), "backward_start": Out(1), "backward_slot": Out(slot),
             "error_en": In(1), "error_addr": In(output + slot), "error_data": Out(shape_of(config.error)),
+            "status": In(ErrorCode), "handing": Out(1), "handed": Out(1),
             "o_result": Out(stream.Signature(ResultLayout())), "working": Out(1),
         })
 
@@ -157,14 +161,16 @@ class SoftmaxReadout(wiring.Component):
                     with m.If(wait == 0):
                         m.next = following
             with m.State("HANDOVER"):
+                m.d.comb += self.handing.eq(1)
                 with m.If(self.backward_ready):
                     m.d.comb += self.backward_start.eq(1)
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += self.o_result.valid.eq(1)
+                m.d.comb += self.handed.eq(self.o_result.ready & (index[:2] == 0))
                 with m.Switch(index[:2]):
                     with m.Case(0):
-                        m.d.comb += result.data.eq(Kind.SAMPLE)
+                        m.d.comb += result.data.eq(Cat(Const(Kind.SAMPLE, 8), self.status))
                     with m.Case(1):
                         m.d.comb += result.data.eq(sample.sequence)
                     with m.Default():

@@ -169,9 +169,10 @@ class SparseBpttNetwork(ExactNetwork):
 
     def _readout(self, settings: LifSettings, spikes: Tensor) -> Tensor:
         """V[1] to V[T] of the output layer."""
-        potential, saturations = integrate(self.config, settings, currents(self.weights[-1], spikes))
+        current = currents(self.weights[-1], spikes)
+        potential, saturations = integrate(self.config, settings, current)
         self.counters["MEMBRANE_SATURATIONS"] += saturations
-        self.sums[-1] = decay(torch.tensor(settings.decays), potential[-1, -1], 1)
+        self.sums[-1] = decay(torch.tensor(settings.decays), potential[-1, -2], 1) + current[-1, -1]
         return potential[:, 1:]
 
     # -- backward ----------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class TtfsNetwork(ExactNetwork):
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], readout: Readout = Readout.POTENTIAL,
                  level_clip: int = 1 << 12, slope_clip: int = 1 << 12, **more):
         super().__init__(config, layers, **more)
-        self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
+        self.set_rule(readout, level_clip, slope_clip)
         self.slope = [torch.zeros(n, dtype=torch.int64) for n in self.layers[1:]]
         self.level = [torch.zeros(n, dtype=torch.int64) for n in self.layers[1:]]
         self.spike_a = [torch.zeros(n, dtype=torch.int64) for n in self.layers]
@@ -48,8 +48,12 @@ class TtfsNetwork(ExactNetwork):
     def configure(self, readout: Readout, level_clip: int, slope_clip: int, rates: list[tuple[int, int]],
                   decays: list[int], interval: int, interval_start: int, schemes: list[LayerTransport] | None = None):
         """Load the run-time settings, as START does, and forget which columns were listed; memories stay."""
-        self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
+        self.set_rule(readout, level_clip, slope_clip)
         self.load(rates, decays, interval, interval_start, schemes)
+
+    def set_rule(self, readout: Readout, level_clip: int, slope_clip: int):
+        """Replace the settings that this rule has for itself."""
+        self.readout, self.level_clip, self.slope_clip = Readout(readout), level_clip, slope_clip
 
     # -- SAMPLE ------------------------------------------------------------------------------------
     def infer(self, times: Tensor, fired: Tensor) -> tuple[Tensor, Tensor, SampleRecord]:

@@ -1,0 +1,67 @@
+"""Options of rule sparse-bptt: how a network runs over time, and how large its tape is."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec.config import CoreConfig, Rule
+from ..spec.lif import LifSettings, OverTime
+from .problems import OptionError
+
+__all__ = ["OVER_TIME", "OverTimeOptions"]
+
+OVER_TIME = {"max": OverTime.MAX, "sum": OverTime.SUM}
+
+EVERYTHING = 1 << 20
+"""A window beyond every potential, in units of the last bit."""
+
+
+@dataclass(frozen=True)
+class OverTimeOptions:
+    """What a person asks of a network over time.
+
+    Parameters
+    ----------
+    steps : T. beta : what a potential keeps from step to step. window : w in |V - 1| < w; inf: all neurons pass gradient.
+    over_time : what of the readout is the logit, as in OVER_TIME.
+    spike_entries, job_entries : of the build's tape; None: enough for any sample.
+    """
+
+    steps: int
+    beta: float
+    window: float
+    over_time: str
+    spike_entries: int | None = None
+    job_entries: int | None = None
+
+    def build(self, layers: tuple[int, ...]) -> dict:
+        """Parameters of CoreConfig. Raises OptionError where not even a small sample would fit."""
+        spikes = self.steps * sum(layers[:-1]) if self.spike_entries is None else self.spike_entries
+        halves = [0, 0]
+        for l, size in enumerate(layers[1:], start=1):
+            last = l == len(layers) - 1 and self.over_time == "max"
+            halves[l % 2] += size * (1 if last else self.steps)
+        jobs = max(halves) if self.job_entries is None else self.job_entries
+        return {"rule": Rule.SPARSE_BPTT, "max_steps": self.steps, "spike_entries": min(spikes, 65535), "job_entries": jobs}
+
+    def window_bits(self, config: CoreConfig) -> int:
+        """w in units of the weights' last bit. Raises OptionError for one below 0."""
+        if not self.window >= 0:
+            raise OptionError(f"window = {self.window}: 0 to inf is needed")
+        return EVERYTHING if math.isinf(self.window) else min(round(self.window * config.weight.one), EVERYTHING)
+
+    def settings(self, config: CoreConfig, scales: tuple[int, ...], gain: int = 0) -> LifSettings:
+        """How the network runs. Raises OptionError for values out of range."""
+        try:
+            return LifSettings(steps=self.steps, beta=self.beta, window=self.window_bits(config), scales=scales, gain=gain,
+                               over_time=OVER_TIME[self.over_time])
+        except ValueError as error:
+            raise OptionError(str(error)) from None
+
+    def random_settings(self, config: CoreConfig, random: np.random.Generator, layers: tuple[int, ...]) -> LifSettings:
+        """The same with error scales that rise towards the inputs, and a gain, so that errors are neither all 0 nor saturated."""
+        steps = random.integers(0, 4, len(layers) - 2)
+        last = int(random.integers(0, 3))
+        scales = (last + np.concatenate([np.cumsum(steps[::-1])[::-1], [0]])).tolist()
+        return self.settings(config, tuple(int(s) for s in scales), gain=int(random.integers(0, 3)))

@@ -1,0 +1,125 @@
+"""Backward engine of a rule over time: a sample's jobs through all layers. Golden models: model/exact/over_time.py,
+model/timing.py."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ...spec.config import CoreConfig, bits_for
+from ...spec.lif import DECAY
+from ...spec.registers import SHIFT_BITS
+from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
+from .error_sweep import ErrorSweep
+from .gradient_sweep import GradientSweep
+from .lanes import GradientWordLayout
+from .trace_lanes import trace_product_shape
+
+__all__ = ["StepBackwardEngine"]
+
+
+class StepBackwardEngine(wiring.Component):
+    """From the output layer down sweeps a layer's jobs twice side by side: in reverse time for the errors of the layer before, in
+    forward time for the gradients. A sample that overflowed the tape ends at once. Cycles of ``busy``: model/timing.py.
+
+    Members
+    -------
+    network, error_shift : In. Stable while busy.
+    layer : Out. The layer in work as l - 1, from two cycles before its first feedback weights are read.
+    start : In(1). Begin a sample; not while ``busy``. overflow : In(1). The tape lost something of it.
+    error_*, gradient_*, active_*, replace_*, spike_* : read ports of the tapes (hw/memory/step_tapes.py), latency 1.
+    feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
+    word_en, word, contribution : Out. Gradient contributions (CONTRIBUTION_LATENCY cycles after their word).
+    powers_w_en, powers_w_addr, powers_w_data : In. Write B[n]; while not busy.
+    busy, done : Out(1).
+    active : Out(max_layers). Bit l - 1: a job of layer l was taken.
+    saturated : Out. How many errors, or error sums that decay, saturated.
+    """
+
+    CONTRIBUTION_LATENCY = GradientSweep.CONTRIBUTION_LATENCY
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        job, spike = StepJobLayout(config), StepSpikeLayout(config)
+
+        def reader(name, shape, depth):
+            return {f"{name}_count": In(bits_for(depth + 1)), f"{name}_en": Out(1), f"{name}_index": Out(bits_for(depth)),
+                    f"{name}_entry": In(shape)}
+
+        jobs = config.job_entries
+        super().__init__({
+            "network": In(NetworkLayout(config)), "error_shift": In(SHIFT_BITS).array(max(1, config.max_layers - 1)),
+            "layer": Out(bits_for(config.max_layers)), "start": In(1), "overflow": In(1),
+            **reader("error", job, jobs), **reader("gradient", job, jobs), **reader("active", job, jobs),
+            "replace_en": Out(1), "replace_index": Out(bits_for(jobs)), "replace_entry": Out(job),
+            **reader("spike", spike, config.spike_entries),
+            "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
+            "feedback_data": In(shape_of(config.weight)).array(config.lanes),
+            "word_en": Out(1), "word": Out(GradientWordLayout(config)),
+            "contribution": Out(trace_product_shape(config)).array(config.lanes),
+            "powers_w_en": In(1), "powers_w_addr": In(bits_for(config.max_steps + 1)), "powers_w_data": In(DECAY.bits),
+            "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 3)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        c, network = self._config, self.network
+        m.submodules.errors = errors = ErrorSweep(c)
+        m.submodules.gradients = gradients = GradientSweep(c)
+        layer, below, shift = self.layer, Signal.like(self.layer), Signal(SHIFT_BITS)
+        m.d.comb += below.eq(Mux(layer == 0, 0, layer - 1))
+        m.d.sync += shift.eq(self._shift_of(m, below))
+        for sweep, names in ((errors, {"job": "error", "active": "active"}), (gradients, {"job": "gradient", "spike": "spike"})):
+            for own, tape in names.items():
+                m.d.comb += [getattr(sweep, f"{own}_{side}").eq(getattr(self, f"{tape}_{side}")) for side in ("count", "entry")]
+                m.d.comb += [getattr(self, f"{tape}_{side}").eq(getattr(sweep, f"{own}_{side}")) for side in ("en", "index")]
+            m.d.comb += [sweep.powers_w_en.eq(self.powers_w_en), sweep.powers_w_addr.eq(self.powers_w_addr),
+                         sweep.powers_w_data.eq(self.powers_w_data), sweep.in_blocks.eq(network.blocks[layer]),
+                         sweep.column_base.eq(network.column_base[layer])]
+        m.d.comb += [
+            self.replace_en.eq(errors.replace_en), self.replace_index.eq(errors.replace_index),
+            self.replace_entry.eq(errors.replace_entry),
+            errors.n_in.eq(network.size[layer]), errors.sum_base.eq(network.block_base[below]),
+            errors.feedback_offset.eq(feedback_offset(c, network)), errors.shift.eq(shift),
+            self.feedback_en.eq(errors.feedback_en), self.feedback_addr.eq(errors.feedback_addr),
+            gradients.layer.eq(layer), gradients.out_blocks.eq(network.blocks[layer + 1]),
+            gradients.tile_base.eq(network.tile_base[layer]), gradients.block_base.eq(network.block_base[layer]),
+            self.word_en.eq(gradients.word_en), self.word.eq(gradients.word),
+            self.active.eq(gradients.active << layer), self.saturated.eq(errors.saturated),
+        ]
+        for k in range(c.lanes):
+            m.d.comb += [errors.feedback_data[k].eq(self.feedback_data[k]), self.contribution[k].eq(gradients.contribution[k])]
+        self._control(m, errors, gradients, layer)
+        return m
+
+    def _shift_of(self, m, below):
+        """p of the layer in work."""
+        shift = Signal(SHIFT_BITS)
+        with m.Switch(below):
+            for n, given in enumerate(self.error_shift):
+                with m.Case(n):
+                    m.d.comb += shift.eq(given)
+        return shift
+
+    def _control(self, m, errors, gradients, layer):
+        m.d.comb += self.busy.eq(1)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
+                with m.If(self.start):
+                    m.d.sync += layer.eq(self.network.layers - 1)
+                    m.next = "LOOK"
+            with m.State("LOOK"):  # the layer's shift and lists are known
+                m.next = "SWEEP"
+                with m.If(self.overflow):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
+            with m.State("SWEEP"):
+                m.d.comb += [gradients.start.eq(1), errors.start.eq(layer != 0)]
+                m.next = "WALK"
+            with m.State("WALK"):
+                with m.If((gradients.done | ~gradients.busy) & (errors.done | ~errors.busy)):
+                    m.d.sync += layer.eq(layer - 1)
+                    m.next = "LOOK"
+                    with m.If(layer == 0):
+                        m.d.comb += self.done.eq(1)
+                        m.next = "IDLE"
