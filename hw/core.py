@@ -255,7 +255,7 @@ class TrainingCore(wiring.Component):
             count.feedback_words.eq(transport.feedback_en),
             count.samples_trained.eq(seq.forward_start & self.i_descriptor.payload.train),
             count.samples_inferred.eq(seq.forward_start & ~self.i_descriptor.payload.train),
-            count.error_saturations.eq(backward.saturated), count.weight_saturations.eq(update.saturated),
+            count.error_saturations.eq(self._units.saturated), count.weight_saturations.eq(update.saturated),
         ]
         self._units.count(m, count)
         m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]

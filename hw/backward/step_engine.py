@@ -11,8 +11,7 @@ from ...spec.registers import SHIFT_BITS
 from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
 from .error_sweep import ErrorSweep
 from .gradient_sweep import GradientSweep
-from .lanes import GradientWordLayout
-from .trace_lanes import trace_product_shape
+from .lanes import GradientWordLayout, contribution_shape
 
 __all__ = ["StepBackwardEngine"]
 
@@ -55,7 +54,7 @@ class StepBackwardEngine(wiring.Component):
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
             "feedback_data": In(shape_of(config.weight)).array(config.lanes),
             "word_en": Out(1), "word": Out(GradientWordLayout(config)),
-            "contribution": Out(trace_product_shape(config)).array(config.lanes),
+            "contribution": Out(contribution_shape(config)).array(config.lanes),
             "powers_w_en": In(1), "powers_w_addr": In(bits_for(config.max_steps + 1)), "powers_w_data": In(DECAY.bits),
             "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 3)),
         })

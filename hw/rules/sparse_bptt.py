@@ -21,6 +21,7 @@ class SparseBpttUnits:
     Members
     -------
     contribution_latency : cycles from a gradient word to its contributions.
+    saturated : errors, and error sums that decay, that saturated.
     working, reading : the forward engine works; the readout computes errors, or they become jobs.
     """
 
@@ -30,6 +31,7 @@ class SparseBpttUnits:
         self._config = config
         self.forward, self.readout = StepForwardEngine(config), SoftmaxReadout(config)
         self.backward, self.over_time, self.tapes = StepBackwardEngine(config), OverTimeReadout(config), StepTapes(config)
+        self.saturated = self.backward.saturated + self.over_time.saturated
         self.working, self.reading = self.forward.busy, self.readout.working | self.over_time.writing
 
     def add(self, m: Module, core) -> None:

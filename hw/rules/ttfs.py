@@ -20,6 +20,7 @@ class TtfsUnits:
     Members
     -------
     contribution_latency : cycles from a gradient word to its contributions.
+    saturated : errors and factors that saturated.
     working, reading : the forward engine works and does not wait; the readout computes errors.
     """
 
@@ -29,6 +30,7 @@ class TtfsUnits:
         self._config = config
         self.forward, self.readout, self.backward = ForwardEngine(config), SoftmaxReadout(config), BackwardEngine(config)
         self.tapes, self.lists = SampleTapes(config), ActiveList(config)
+        self.saturated = self.backward.saturated
         self.working, self.reading = self.forward.working, self.readout.working
 
     def add(self, m: Module, core) -> None:

@@ -133,7 +133,6 @@ def test_both_ends_saturate(fraction):
     weights.append([q.max, q.min, -1, 1])
     samples = [(settings_of(8, beta), fires, events_of(rng, 8, 4, 0.6)) for beta in (0.9999999, 0.97) for fires in (0, 1)]
     check(config, layers, weights, samples)
-    assert membrane_sum(config).bits == 18 + 3 + 1
 
 
 def test_the_sum_of_a_build_with_few_small_weights_is_wider_than_a_potential():
@@ -141,3 +140,11 @@ def test_the_sum_of_a_build_with_few_small_weights_is_wider_than_a_potential():
     config = CoreConfig.for_network((1, 2), lanes=2, weight_bits=4, weight_fraction=2, rule="sparse-bptt", max_steps=4)
     assert config.slope.bits < 18 and membrane_sum(config).bits == 19
     check(config, (1, 2), [[7], [-8]], [(settings_of(4, 0.9), 0, [(0, 0), (2, 0)])])
+
+
+def test_the_largest_sums():
+    """A potential at its limit and every input at once: more than a current's bits."""
+    config = CoreConfig.for_network((7, 2), lanes=2, weight_bits=16, rule="sparse-bptt", max_steps=8)
+    weights = [[config.weight.min] * 7, [config.weight.max] * 7]
+    (_, sums, _, _), = check(config, (7, 2), weights, [(settings_of(8, 0.9999999), 0, events_of(random.Random(0), 8, 7, 1.0))])
+    assert sums == [-(1 << 17) - (7 << 15), (1 << 17) - 1 + 7 * ((1 << 15) - 1)] and sums[0] < config.slope.min
