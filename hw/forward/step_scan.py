@@ -1,6 +1,6 @@
 """Serialises a leaky layer's potentials: of each block only neurons that fired or are active (of the output layer, all)."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,20 +63,18 @@ class StepScan(wiring.Component):
         with m.Elif(move):
             m.d.sync += fetched.eq(0)
 
-        # Ahead: the next block, which of its neurons are wanted as a mask, its number and whether it is the layer's last. The
-        # window becomes two bounds of V, so that nothing is added before a comparison.
+        # Ahead: the next block, which of its neurons are wanted as a mask, its number and whether it is the layer's last. Whoever
+        # is above the window has fired, so that one bound says who is wanted.
         values = list(self.potentials)
         next_values = [Signal.like(value, name=f"next_value_{n}") for n, value in enumerate(values)]
         next_mask, next_number, next_last = Signal(lanes), Signal(range(-(-c.max_neurons // lanes) + 1)), Signal()
         block, wanted, final = Signal.like(next_number), Signal(lanes), Signal(bits_for(lanes))
-        output, listing, below, above = (spread(m, signal, lanes, name) for signal, name in (
-            (self.output, "output_here"), (self.listing, "listing_here"),
-            (one - self.window, "below"), (one + self.window, "above")))
+        bound = spread(m, Mux(self.listing, one - self.window, one), lanes, "bound")
+        output = spread(m, self.output, lanes, "output_here")
         m.d.comb += move.eq(~ahead | take)
         m.d.sync += final.eq(self.size - 1)
         for k, value in enumerate(values):
-            active = (value > below[k]) & (value < above[k])
-            m.d.comb += wanted[k].eq((output[k] | (value > one) | (listing[k] & active)) & (more | (k <= final)))
+            m.d.comb += wanted[k].eq((output[k] | (value > bound[k])) & (more | (k <= final)))
         with m.If(move):
             m.d.sync += ahead.eq(fetched)
             with m.If(fetched):
