@@ -31,7 +31,7 @@ class OverTimeRecord:
     train : whether the samples were training samples.
     learned : bool [n], training samples that the tape had room for.
     spikes : of layers 0 to L - 1, as far as the tape holds them.
-    scanned : for each hidden layer, neurons that fired or are active.
+    scanned : for each hidden layer, neurons that fired or, in training samples, are active.
     active : for each hidden layer, active neurons of steps 1 on.
     jobs : for each weight layer, of samples that are learned from.
     """
@@ -213,5 +213,5 @@ class SparseBpttNetwork(ExactNetwork):
         present = [torch.zeros(len(learned), self.settings.steps, size, dtype=torch.bool) for size in self.layers[1:]]
         for all_samples, each in zip(present, jobs, strict=bool(jobs)):
             all_samples[learned] = each.present
-        return OverTimeRecord(train=train, learned=learned, spikes=heard, scanned=[layer.fired | layer.active for layer in layers],
+        return OverTimeRecord(train=train, learned=learned, spikes=heard, scanned=[layer.fired | (layer.active & train) for layer in layers],
                               active=active, jobs=present)
