@@ -33,7 +33,7 @@ def bench(
     if samples < batch_size:
         raise OptionError(f"--samples {samples}: at least one batch of {batch_size} is needed")
     core = options.core_config()
-    task = load(options.data, core.time_bits, options.samples)
+    task = load(options.data, core.time_bits, options.samples, steps=options.steps)
     task.check(options.layers)
     with Console(stderr=True).status("preparing the simulated device") as status, contextlib.ExitStack() as stack:
         devices = [stack.enter_context(contextlib.closing(open_device(name, core, status=status.update)))

@@ -21,7 +21,7 @@ def reference(config: Path | None, as_json: bool, **given) -> None:
     With --config, the config.toml of a run's folder, it repeats that run.
     """
     options = resolve(given, config)
-    data = load(options.data, options.core_config().time_bits, options.samples, options.test_samples)
+    data = load(options.data, options.core_config().time_bits, options.samples, options.test_samples, options.steps)
     data.check(options.layers)
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True) as progress:

@@ -48,7 +48,7 @@ def verify(
     rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}")] = str(Rule.TTFS),
     timesteps: Annotated[int, typer.Option(min=1, help="sparse-bptt: time steps T")] = 20,
     window: Annotated[float, typer.Option(min=0, help="sparse-bptt: active neurons have |V - 1| < w; inf: all")] = 0.2,
-    beta: Annotated[float, typer.Option(help="sparse-bptt: what a potential keeps from step to step")] = 0.9,
+    tau: Annotated[float, typer.Option(help="sparse-bptt: time constant of a potential, in steps")] = 10.0,
     over_time: Annotated[str, typer.Option(help=f"sparse-bptt: logits of the readout's {' or '.join(OVER_TIME)}")] = "max",
     spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = None,
     job_entries: Annotated[int | None, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = None,
@@ -65,7 +65,7 @@ def verify(
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     sizes = layer_sizes(layers)
-    runs = OverTimeOptions(timesteps, beta, window, over_time, spike_entries, job_entries) if rule == Rule.SPARSE_BPTT else None
+    runs = OverTimeOptions(timesteps, tau, window, over_time, spike_entries, job_entries) if rule == Rule.SPARSE_BPTT else None
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport),

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .download import fetch
-from .encode import encode
+from .encode import encode, encode_steps
 from .idx import read_idx
 from .problems import DataError, OptionError
 
-__all__ = ["DATA_SETS", "DataSet", "Split", "load", "shuffled"]
+__all__ = ["DATA_SETS", "DataSet", "EventSplit", "Split", "load", "shuffled"]
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnist
@@ -19,6 +19,7 @@ FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnis
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
 DIGITS_TEST = 360  # of 1,797: every fifth image, as its users usually split it
+IMAGE_BITS = 12   # of a pixel, on its way to a time step
 DIGITS_SEED = 0    # the split is a fact of the data set here, not of a run
 
 
@@ -46,6 +47,41 @@ class Split:
             raise OptionError(f"{what} = {count}: this data set has 1 to {len(self)}")
         return Split(times=self.times[:count], labels=self.labels[:count])
 
+    def take(self, chosen: np.ndarray) -> np.ndarray:
+        """Times of some samples."""
+        return self.times[chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSplit:
+    """Samples over time.
+
+    Members
+    -------
+    events : all samples' spikes as uint32 words, index | step << 16, each sample's ascending. starts : (samples + 1,) where each
+        sample's begin.
+    labels : (samples,) int64.
+    """
+
+    events: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int | None, what: str) -> "EventSplit":
+        """As of Split."""
+        if count is None:
+            return self
+        if not 1 <= count <= len(self):
+            raise OptionError(f"{what} = {count}: this data set has 1 to {len(self)}")
+        return EventSplit(events=self.events[:self.starts[count]], starts=self.starts[:count + 1], labels=self.labels[:count])
+
+    def take(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """Events of some samples."""
+        return [self.events[self.starts[n]:self.starts[n + 1]] for n in chosen]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
@@ -61,8 +97,8 @@ class DataSet:
     name: str
     inputs: int
     classes: int
-    train: Split
-    test: Split
+    train: Split | EventSplit
+    test: Split | EventSplit
 
     def check(self, layers: tuple[int, ...]) -> None:
         """Raises OptionError unless a network with ``layers`` has this data set's inputs and classes."""
@@ -78,8 +114,10 @@ def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndar
     return [order[begin:begin + batch_size] for begin in range(0, count, batch_size)]
 
 
-def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None) -> DataSet:
-    """The data set ``name``, encoded for windows of 2**time_bits ticks; the first samples of each split if so asked.
+def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None,
+         steps: int | None = None) -> DataSet:
+    """The data set ``name``, encoded for windows of 2**time_bits ticks, or (rule sparse-bptt) for ``steps`` time steps; the first
+    samples of each split if so asked.
 
     Raises
     ------
@@ -88,9 +126,22 @@ def load(name: str, time_bits: int, samples: int | None = None, test_samples: in
     """
     if name not in DATA_SETS:
         raise OptionError(f"data set {name!r} is unknown; choose one of: {', '.join(DATA_SETS)}")
-    data = DATA_SETS[name](time_bits)
-    return DataSet(name=name, inputs=data.inputs, classes=data.classes, train=data.train.first(samples, "samples"),
-                   test=data.test.first(test_samples, "test samples"))
+    data = DATA_SETS[name](time_bits if steps is None else IMAGE_BITS)
+    train, test = data.train.first(samples, "samples"), data.test.first(test_samples, "test samples")
+    if steps is not None:
+        train, test = over_time(train, steps), over_time(test, steps)
+    return DataSet(name=name, inputs=data.inputs, classes=data.classes, train=train, test=test)
+
+
+def over_time(split: Split, steps: int) -> EventSplit:
+    """Images as one spike of each bright pixel."""
+    step = encode_steps(np.arange((1 << IMAGE_BITS) + 1) / (1 << IMAGE_BITS), steps)[split.times]
+    sample, index = np.nonzero(step < steps)
+    when = step[sample, index]
+    order = np.lexsort((index, when, sample))
+    counts = np.bincount(sample, minlength=len(split))
+    return EventSplit(events=(index | when << 16)[order].astype(np.uint32), starts=np.concatenate([[0], counts.cumsum()]),
+                      labels=split.labels)
 
 
 def encode_levels(levels: np.ndarray, maximum: int, time_bits: int) -> np.ndarray:

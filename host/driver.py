@@ -16,6 +16,8 @@ from .settings import NetworkSettings
 
 __all__ = ["Accelerator"]
 
+Samples = np.ndarray | list[np.ndarray]
+
 POLLS = 100_000        # reads of STATUS before the driver gives up on a change
 CHUNK_SAMPLES = 256    # inference samples per exchange: keeps stream buffers small and Ctrl-C prompt
 CHUNK_COLUMNS = 1024   # memory columns per exchange
@@ -126,14 +128,15 @@ class Accelerator:
         first, self._packets = self._packets, self._packets + len(kinds)
         return words, packets.check_results(words, last, kinds, first)
 
-    def train(self, times: np.ndarray, labels: np.ndarray, fired: np.ndarray | None = None,
+    def train(self, times: Samples, labels: np.ndarray, fired: np.ndarray | None = None,
               batch_size: int | None = None) -> SampleResults:
         """Trains on one batch after another and updates the weights after each, all in one exchange: the transport after an update
         goes on under the next batch's forward pass.
 
         Parameters
         ----------
-        times : (samples, inputs) ticks before the window's end, 0 to T.
+        times : (samples, inputs) ticks before the window's end, 0 to T; of rule sparse-bptt a list with each sample's spikes,
+            uint32, index | step << 16, ascending.
         labels : (samples,) output neurons.
         fired : (samples, inputs) which inputs fire; ``times > 0`` unless given.
         batch_size : samples of a batch, the last may have fewer; all samples are one batch unless given.
@@ -145,31 +148,47 @@ class Accelerator:
         for begin in range(0, len(labels), batch_size or max(1, len(labels))):
             part = slice(begin, begin + (batch_size or len(labels)))
             now = None if fired is None else fired[part]
-            parts += [packets.encode_samples(times[part], labels[part], train=True, fired=now), packets.encode_update()]
+            parts += [self._encode(times[part], labels[part], True, now), packets.encode_update()]
             kinds += [Kind.SAMPLE] * len(labels[part]) + [Kind.UPDATE]
         words, starts = self.exchange(packets.concatenate(*parts), np.array(kinds))
         return packets.decode_samples(words, starts[np.array(kinds) == Kind.SAMPLE], self.settings.layers[-1])
 
-    def infer(self, times: np.ndarray, labels: np.ndarray, fired: np.ndarray | None = None) -> Iterator[SampleResults]:
+    def infer(self, times: Samples, labels: np.ndarray, fired: np.ndarray | None = None) -> Iterator[SampleResults]:
         """Results of samples without learning, in chunks; parameters as for ``train``."""
         self._check_samples(times, labels)
         for begin in range(0, len(labels), CHUNK_SAMPLES):
             part = slice(begin, begin + CHUNK_SAMPLES)
-            stream = packets.encode_samples(times[part], labels[part], train=False,
-                                            fired=None if fired is None else fired[part])
+            stream = self._encode(times[part], labels[part], False, None if fired is None else fired[part])
             words, starts = self.exchange(stream, np.full(len(labels[part]), Kind.SAMPLE))
             yield packets.decode_samples(words, starts, self.settings.layers[-1])
 
-    def _check_samples(self, times: np.ndarray, labels: np.ndarray) -> None:
+    def _encode(self, samples: Samples, labels: np.ndarray, train: bool, fired: np.ndarray | None) -> Stream:
+        if self.settings.over_time is not None:
+            return packets.encode_events(samples, labels, train=train)
+        return packets.encode_samples(samples, labels, train=train, fired=fired)
+
+    def _check_samples(self, times: Samples, labels: np.ndarray) -> None:
         if self.settings is None:
             raise DriverError("the accelerator is stopped: configure a network first")
         inputs, outputs = self.settings.layers[0], self.settings.layers[-1]
+        if self.settings.over_time is not None:
+            return self._check_events(times, labels)
         if np.ndim(times) != 2 or times.shape != (len(labels), inputs):
             raise DriverError(f"samples of shape {np.shape(times)}: this network needs ({len(labels)}, {inputs})")
         for what, values, high in (("time", times, self.config.window), ("label", labels, outputs - 1)):
             if values.size and not 0 <= values.min() <= values.max() <= high:
                 wrong = np.argwhere((values < 0) | (values > high))[0]
                 raise DriverError(f"{what} {values[tuple(wrong)]} of sample {wrong[0]}: 0 to {high} is allowed")
+
+    def _check_events(self, samples: list[np.ndarray], labels: np.ndarray) -> None:
+        if not isinstance(samples, list) or len(samples) != len(labels):
+            raise DriverError(f"{len(samples)} samples with {len(labels)} labels: rule sparse-bptt needs a list of spikes for each")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < self.settings.layers[-1]:
+            raise DriverError(f"labels from {labels.min()} to {labels.max()}: 0 to {self.settings.layers[-1] - 1} is allowed")
+        room = self.config.spike_entries
+        for number, spikes in enumerate(samples):
+            if len(spikes) > room:
+                raise DriverError(f"sample {number} has {len(spikes)} spikes, this build's tape holds {room}: use --spike-entries")
 
     # -- memories ----------------------------------------------------------------------------------
     def read_space(self, space: Space, layer: int = 0, columns: int = 1) -> np.ndarray:

@@ -43,7 +43,10 @@ def initial_memories(accelerator: Accelerator, seed: int) -> dict[str, np.ndarra
     the weights, or random, or of one size), gradients (or momentum) zero."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
-    random, weights = feedback_random(seed), initial_weights(config, layers, seed)
+    over_time = accelerator.settings.over_time
+    # Of leaky neurons as in Perez-Nieves & Goodman: the sooner a membrane forgets, the larger.
+    scale = 1.0 if over_time is None else 20 * (1 - over_time.beta) / 2**0.5
+    random, weights = feedback_random(seed), initial_weights(config, layers, seed, scale)
     schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
     for l, weight in enumerate(weights, start=1):
         memories[f"weight_{l}"] = weight

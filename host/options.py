@@ -7,12 +7,13 @@ from pathlib import Path
 
 import tomli_w
 
-from ..spec.config import CoreConfig, Optimizer
+from ..spec.config import CoreConfig, Optimizer, Rule
 from ..spec.network import Readout
 from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .data import DATA_SETS
 from .devices import DEVICES
+from .over_time import OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .schemes import FEEDBACKS, has_interval, needs_choice, schemes
 from .settings import NetworkSettings
@@ -28,8 +29,15 @@ DATA_DEFAULTS: dict[str, dict] = {
     "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9,
                       "lanes": 32},
 }
+SPARSE_DEFAULTS: dict[str, dict] = {
+    "digits": {"layers": (64, 100, 10), "error_scales": (2, 0)},
+    "fashion-mnist": {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.8},
+}
 FBP_INTERVAL = 100
-LISTS = ("lr", "fraction", "probability", "alpha")
+LISTS = ("lr", "fraction", "probability", "alpha", "error_scales")
+OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (4, 2, 0),
+                      "spike_entries": 4096, "job_entries": 4096}
+TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
 
 
 def option(text: str, kind: type, default=None, choices: tuple[str, ...] = ()):
@@ -44,6 +52,7 @@ class TrainOptions:
     Raises OptionError for a value that cannot run, by name.
     """
 
+    rule: str = option("learning rule", str, str(Rule.TTFS), tuple(map(str, Rule)))
     data: str = option("data set", str, "digits", tuple(DATA_SETS))
     layers: tuple[int, ...] = option("neurons of each layer, inputs first, such as 784-256-10", str)
     device: str = option("where the network trains", str, "simulated", DEVICES)
@@ -70,6 +79,15 @@ class TrainOptions:
     weight_fraction: int = option("fractional bits of the 16-bit weights", int, 12)
     gradient_memory: bool = option("sum gradients over a batch; off: update after every sample", bool, True)
     seed: int = option("seed of initial weights, data order and rounding", int, 1)
+    timesteps: int | None = option("sparse-bptt: time steps T of a sample", int)
+    tau: float | None = option("sparse-bptt: time constant of a membrane potential, in steps", float)
+    window: float | None = option("sparse-bptt: w, gradients pass active neurons alone, |V - 1| < w; inf: all", float)
+    over_time: str | None = option(f"sparse-bptt: of the readout's potentials the logit is the {' or '.join(OVER_TIME)}", str)
+    gain: int | None = option("sparse-bptt: logits are 2^gain times that", int)
+    error_scales: tuple[int, ...] | None = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the "
+                                                  "build's error_fraction, a comma-separated list", str)
+    spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
+    job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
     plot: bool = option("draw curve.png and curve.svg (needs matplotlib)", bool, True)
 
@@ -87,14 +105,36 @@ class TrainOptions:
         if self.interval != 1 and not has_interval(self.feedback, self.transport):
             what = f"--feedback {self.feedback}" + (f" --transport {self.transport}" if self.transport != "full" else "")
             raise OptionError(f"{what} knows no interval: leave out --interval {self.interval}, or choose --feedback fbp")
+        self._check_rule()
         if self.seed >= 1 << 32:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
+
+    def _check_rule(self) -> None:
+        foreign = dict.fromkeys(OVER_TIME_DEFAULTS) if self.rule == Rule.TTFS else TTFS_ALONE
+        for name, usual in foreign.items():
+            if getattr(self, name) != usual:
+                raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
+                                  "another --rule")
+        if self.rule != Rule.TTFS and self.over_time not in OVER_TIME:
+            raise OptionError(f"--over-time {self.over_time!r} is unknown; choose one of: {', '.join(OVER_TIME)}")
+
+    @property
+    def steps(self) -> int | None:
+        """T of rule sparse-bptt, else None."""
+        return None if self.rule == Rule.TTFS else self.timesteps
+
+    @property
+    def _over_time(self) -> OverTimeOptions | None:
+        if self.rule == Rule.TTFS:
+            return None
+        return OverTimeOptions(self.timesteps, self.tau, self.window, self.over_time, self.spike_entries, self.job_entries)
 
     def core_config(self) -> CoreConfig:
         """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
         config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
-                     feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport))
+                     feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
+                     **(self._over_time.build(self.layers) if self._over_time else {}))
         for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours
             self.settings(epoch).registers(config)
         return config
@@ -105,7 +145,8 @@ class TrainOptions:
 
     def settings(self, epoch: int, interval_start: int = 0) -> NetworkSettings:
         """What the accelerator runs in an epoch (counted from 0), ``interval_start`` updates after a transport."""
-        return NetworkSettings(layers=self.layers, learning_rates=self.learning_rates(epoch),
+        over_time = self._over_time and self._over_time.settings(1 << self.weight_fraction, self.error_scales, self.gain)
+        return NetworkSettings(over_time=over_time,layers=self.layers, learning_rates=self.learning_rates(epoch),
                                level_clip=self.clip, slope_clip=self.clip,
                                weight_decays=(self.weight_decay,), batch_size=self.batch_size,
                                readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start,
@@ -119,6 +160,8 @@ class TrainOptions:
         for name in LISTS:
             value = getattr(self, name)
             out[name] = list(value) if len(value) > 1 else value[0] if value else None
+        if self.rule == Rule.TTFS:
+            del out["rule"]
         return {name: value for name, value in out.items() if value is not None}
 
     def toml(self) -> str:
@@ -142,11 +185,21 @@ def comma_numbers(name: str, value, source: str = "command line") -> tuple[float
         raise OptionError(f"{source}: {flag(name)} {value!r}: write numbers joined by commas") from None
 
 
+def whole_numbers(name: str, value, source: str) -> tuple[int, ...]:
+    """As comma_numbers, of whole numbers."""
+    numbers = comma_numbers(name, value, source)
+    if any(number != int(number) for number in numbers):
+        raise OptionError(f"{source}: {flag(name)} {value!r}: whole numbers are needed")
+    return tuple(int(number) for number in numbers)
+
+
 def convert(f: dataclasses.Field, value, source: str):
     """An option's value from the command line or a file. Raises OptionError that names it."""
     kind = f.metadata["kind"]
     if f.name == "layers":
         return layer_sizes(value if isinstance(value, str) else "-".join(map(str, value)))
+    if f.name == "error_scales":
+        return whole_numbers(f.name, value, source)
     if f.name in LISTS:
         return comma_numbers(f.name, value, source)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -187,6 +240,8 @@ def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     defaults = dict(DATA_DEFAULTS.get(chosen.get("data"), DATA_DEFAULTS["digits"]))
     named = TrainOptions.__dataclass_fields__
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
+    if chosen.get("rule") == Rule.SPARSE_BPTT:
+        defaults |= OVER_TIME_DEFAULTS | SPARSE_DEFAULTS.get(chosen.get("data"), SPARSE_DEFAULTS["digits"])
     defaults["interval"] = FBP_INTERVAL if has_interval(*scheme) else 1
     return TrainOptions(**defaults | chosen)
 

@@ -23,13 +23,15 @@ class OverTimeOptions:
 
     Parameters
     ----------
-    steps : T. beta : what a potential keeps from step to step. window : w in |V - 1| < w; inf: all neurons pass gradient.
+    steps : T.
+    tau : time constant of a potential, in steps; it keeps exp(-1 / tau) from step to step, at 0 nothing.
+    window : w in |V - 1| < w; inf: all neurons pass gradient.
     over_time : what of the readout is the logit, as in OVER_TIME.
     spike_entries, job_entries : of the build's tape; None: enough for any sample.
     """
 
     steps: int
-    beta: float
+    tau: float
     window: float
     over_time: str
     spike_entries: int | None = None
@@ -45,16 +47,23 @@ class OverTimeOptions:
         jobs = max(halves) if self.job_entries is None else self.job_entries
         return {"rule": Rule.SPARSE_BPTT, "max_steps": self.steps, "spike_entries": min(spikes, 65535), "job_entries": jobs}
 
-    def window_bits(self, config: CoreConfig) -> int:
-        """w in units of the weights' last bit. Raises OptionError for one below 0."""
+    @property
+    def beta(self) -> float:
+        """What a potential keeps from step to step. Raises OptionError for a time constant below 0."""
+        if not self.tau >= 0:
+            raise OptionError(f"tau = {self.tau}: 0 or more steps are needed")
+        return math.exp(-1 / self.tau) if self.tau else 0.0
+
+    def window_bits(self, one: int) -> int:
+        """w in units of the weights' last bit, of which ``one`` are 1.0. Raises OptionError for one below 0."""
         if not self.window >= 0:
             raise OptionError(f"window = {self.window}: 0 to inf is needed")
-        return EVERYTHING if math.isinf(self.window) else min(round(self.window * config.weight.one), EVERYTHING)
+        return EVERYTHING if math.isinf(self.window) else min(round(self.window * one), EVERYTHING)
 
-    def settings(self, config: CoreConfig, scales: tuple[int, ...], gain: int = 0) -> LifSettings:
-        """How the network runs. Raises OptionError for values out of range."""
+    def settings(self, one: int, scales: tuple[int, ...], gain: int = 0) -> LifSettings:
+        """How the network runs; ``one`` is 1.0 in the weight format. Raises OptionError for values out of range."""
         try:
-            return LifSettings(steps=self.steps, beta=self.beta, window=self.window_bits(config), scales=scales, gain=gain,
+            return LifSettings(steps=self.steps, beta=self.beta, window=self.window_bits(one), scales=scales, gain=gain,
                                over_time=OVER_TIME[self.over_time])
         except ValueError as error:
             raise OptionError(str(error)) from None
@@ -64,4 +73,4 @@ class OverTimeOptions:
         steps = random.integers(0, 4, len(layers) - 2)
         last = int(random.integers(0, 3))
         scales = (last + np.concatenate([np.cumsum(steps[::-1])[::-1], [0]])).tolist()
-        return self.settings(config, tuple(int(s) for s in scales), gain=int(random.integers(0, 3)))
+        return self.settings(config.weight.one, tuple(int(s) for s in scales), gain=int(random.integers(0, 3)))

@@ -18,7 +18,8 @@ from .runstate import RunState
 __all__ = ["row", "summary", "write_config", "write_metrics", "write_summary"]
 
 CONFIG_NAME, METRICS_NAME, SUMMARY_NAME = "config.toml", "metrics.csv", "summary.json"
-CLIP_COUNTERS = ("LEVEL_CLIPS", "SLOPE_CLIPS", "ERROR_SATURATIONS", "GRADIENT_SATURATIONS", "WEIGHT_SATURATIONS")
+CLIP_COUNTERS = ("LEVEL_CLIPS", "SLOPE_CLIPS", "MEMBRANE_SATURATIONS", "OVERFLOWS", "ERROR_SATURATIONS", "GRADIENT_SATURATIONS",
+                 "WEIGHT_SATURATIONS")
 
 
 def row(state: RunState, options: TrainOptions, config: CoreConfig, test_accuracy: float) -> dict:
@@ -41,7 +42,7 @@ def row(state: RunState, options: TrainOptions, config: CoreConfig, test_accurac
     out |= {f"events_{l}": mean for l, mean in enumerate(measures.events_per_sample(counters, layers))}
     shares = measures.active_fraction(counters, layers)
     out |= {f"active_fraction_{l}": share for l, share in enumerate(shares, start=1)}
-    out |= {name.lower(): counters[name] for name in CLIP_COUNTERS}
+    out |= {name.lower(): counters[name] for name in CLIP_COUNTERS if name in counters}
     rates = options.settings(state.epoch).rates(config)
     out |= {f"learning_rate_{l}": rate.learning_rate for l, rate in enumerate(rates, start=1)}
     return out

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..spec.config import Rule
 from . import measures, report
 from .checkpoint import Checkpoint, save_checkpoint
 from .data import DataSet, shuffled
-from .driver import Accelerator
+from .driver import Accelerator, Samples
 from .initial import initial_memories
 from .memories import read_memories, write_memories
 from .options import TrainOptions
@@ -69,6 +70,7 @@ class Trainer:
         self.request = request or StopRequest()
         self.state = RunState() if checkpoint is None else RunState(**checkpoint.facts["state"])
         self._session_seconds, self._session_samples, self._session_cycles = 0.0, 0, 0
+        self._active: dict[int, int] = {}  # ACTIVE_l at the last look
         self._wall = self._saved = time.monotonic()
         accelerator.configure(options.settings(self.state.epoch, self.state.position))
         fresh = initial_memories(accelerator, options.seed) if checkpoint is None else None
@@ -102,20 +104,21 @@ class Trainer:
         batches = shuffled(len(train), self.options.batch_size, self.options.seed, state.epoch)
         together = max(1, EXCHANGE_SAMPLES // self.options.batch_size)
         while state.batch < len(batches):
-            self._train_batches([train.times[chosen] for chosen in batches[state.batch:state.batch + together]],
-                                [train.labels[chosen] for chosen in batches[state.batch:state.batch + together]])
+            chosen = batches[state.batch:state.batch + together]
+            self._train_batches(train.take(np.concatenate(chosen)), train.labels[np.concatenate(chosen)], len(chosen))
             self._notify()
             if self.request.signal is not None:
                 self._interrupt()
             if time.monotonic() - self._saved >= self.options.checkpoint_seconds:
                 self.save()
 
-    def _train_batches(self, times: list[np.ndarray], labels: list[np.ndarray]) -> None:
+    def _train_batches(self, samples: Samples, labels: np.ndarray, batches: int) -> None:
         """Batches of one exchange, and what is known of them."""
-        state, begin, cycles, batches = self.state, time.monotonic(), self._clock(), len(labels)
-        times, labels = np.concatenate(times), np.concatenate(labels)
-        results = self.accelerator.train(times, labels, batch_size=self.options.batch_size)
+        state, begin, cycles = self.state, time.monotonic(), self._clock()
+        results = self.accelerator.train(samples, labels, batch_size=self.options.batch_size)
         seconds, cycles = time.monotonic() - begin, self._clock() - cycles
+        if self.options.rule == Rule.SPARSE_BPTT:
+            self._look_for_dead_layers()
         state.batch += batches
         state.samples += len(labels)
         state.loss_sum += measures.cross_entropy(results.logits, labels)
@@ -125,6 +128,16 @@ class Trainer:
         self._session_seconds += seconds
         self._session_samples += len(labels)
         self._session_cycles += cycles
+
+    def _look_for_dead_layers(self) -> None:
+        """Hidden layers without an active neuron since the last look: no gradient passes through them, or below."""
+        for l in range(1, len(self.options.layers) - 1):
+            active = self.accelerator.read(f"ACTIVE_{l}")
+            if active == self._active.get(l, 0):
+                line = f"epoch {self.state.epoch + 1}: layer {l} had no active neuron in a batch, so nothing below it learned; " \
+                       "use a larger --window, a smaller --lr or another --seed"
+                self.state.warnings += [line] if line not in self.state.warnings else []
+            self._active[l] = active
 
     def _clock(self) -> int:
         return getattr(self.accelerator.device, "cycles", 0)
@@ -149,7 +162,7 @@ class Trainer:
         """Accuracy on the test samples, which leave no trace in the counters."""
         self._collect()
         test, correct = self.data.test, 0
-        for results in self.accelerator.infer(test.times, test.labels):
+        for results in self.accelerator.infer(test.take(np.arange(len(test))), test.labels):
             correct += int((results.predictions == results.labels).sum())
             if self.request.signal is not None:
                 break
@@ -163,6 +176,7 @@ class Trainer:
         self.state.epoch_counters = measures.add(self.state.epoch_counters, self.accelerator.counters())
         self.state.position = self.accelerator.read("INTERVAL_POSITION")
         self.accelerator.clear_counters()
+        self._active = {}
 
     def _finish_epoch(self, test_accuracy: float) -> None:
         state = self.state
@@ -171,6 +185,9 @@ class Trainer:
             if not state.epoch_counters[f"ACTIVE_{l}"]:
                 state.warnings.append(f"epoch {state.epoch + 1}: layer {l} had no active neuron, so it did not learn; "
                                      "use a smaller --lr or another --seed")
+        if lost := state.epoch_counters.get("OVERFLOWS"):
+            state.warnings.append(f"epoch {state.epoch + 1}: {lost} samples found no room on the tape and were not learned from; "
+                                  "use a larger --spike-entries or --job-entries")
         state.run_counters = measures.add(state.run_counters, state.epoch_counters)
         state.train_seconds += state.epoch_seconds
         state.epoch, state.batch = state.epoch + 1, 0

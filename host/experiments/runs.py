@@ -59,7 +59,7 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
     """A run's result: its summary, and the similarity of gradients over training where the device shows its network."""
     options = run.options
     core = options.core_config()
-    data = load(options.data, core.time_bits, options.samples, options.test_samples)
+    data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps)
     checkpoint = load_checkpoint(folder) if (folder / CHECKPOINT_NAME).exists() else None
     with screen.status(f"preparing the {options.device} device") as status:
         device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice)

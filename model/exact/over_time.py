@@ -213,5 +213,5 @@ class SparseBpttNetwork(ExactNetwork):
         present = [torch.zeros(len(learned), self.settings.steps, size, dtype=torch.bool) for size in self.layers[1:]]
         for all_samples, each in zip(present, jobs, strict=bool(jobs)):
             all_samples[learned] = each.present
-        return OverTimeRecord(train=train, learned=learned, spikes=heard, scanned=[layer.fired | (layer.active & train) for layer in layers],
-                              active=active, jobs=present)
+        scanned = [layer.fired | (layer.active & train) for layer in layers]
+        return OverTimeRecord(train=train, learned=learned, spikes=heard, scanned=scanned, active=active, jobs=present)
