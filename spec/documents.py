@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .config import CoreConfig
+from .config import CoreConfig, Rule
 from .errors import REMEDIES, ErrorCode
 from .packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space
 from .registers import Access, Register, register_map
@@ -27,14 +27,20 @@ _SPACES = {
     Space.GRADIENT: ("1 to L", "neuron j", "column j of the gradients G (of the momentum, in a sign-momentum build)"),
     Space.RANDOM: ("0", "0, 1", "state of each lane's random-number generator, never zero: of rounding (column 0); of transport "
                    "(column 1, with partial transport only)"),
-    Space.SLOPE: ("1 to L", "0", "accumulators W_j of the last sample"),
+    Space.SLOPE: ("1 to L", "0", "accumulators W_j of the last sample; sparse-bptt: membrane sums, decay(V) - reset + I, after its "
+                  "last step"),
     Space.LEVEL: ("1 to L", "0", "accumulators A_j of the last sample"),
-    Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs"),
+    Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs; sparse-bptt, layers 0 to "
+                   "L - 1: its spikes on the tape, index \\| step << 16, as many as there are"),
     Space.ERROR_SUM: ("1 to L - 1", "0", "error accumulators of the last sample that reached the layer"),
     Space.OUTPUT_ERROR: ("0", "0", "output errors eps_k of the last training sample"),
+    Space.JOBS: ("1 to L", "0", "sparse-bptt: active neurons of the last sample on the tape, as many as there are: index \\| step "
+                 "<< 16, then g or, where it was learned from, c"),
+    Space.DECAY: ("0", "0", "sparse-bptt: B[0] to B[T]"),
 }
 _PACKETS = {
-    Kind.SAMPLE: ("kind \\| train << 8 \\| label << 16", "event count n", "n events: index \\| a << 16"),
+    Kind.SAMPLE: ("kind \\| train << 8 \\| label << 16", "event count n",
+                  "n events: index \\| a << 16; sparse-bptt: index \\| step << 16"),
     Kind.UPDATE: ("kind", "0", ""),
     Kind.WRITE: ("kind \\| space << 8 \\| layer << 16", "column", "the column's elements, one each"),
     Kind.READ: ("kind \\| space << 8 \\| layer << 16", "column", ""),
@@ -44,7 +50,7 @@ _RESULTS = {
     Kind.UPDATE: "1 when weights were transported, else 0",
     Kind.WRITE: "nothing",
     Kind.READ: "the elements, sign- or zero-extended to 32 bits; "
-               f"of {' and '.join(space.name for space in TWO_WORD_SPACES)} two words each, low first, sign-extended to 64 bits",
+               f"of {', '.join(space.name for space in TWO_WORD_SPACES)} two words each, low first, sign-extended to 64 bits",
     Kind.ERROR: "nothing; the status says why the packet was dropped",
 }
 
@@ -68,6 +74,10 @@ def registers_page(config: CoreConfig | None = None) -> str:
     config = CoreConfig(partial_transport=True) if config is None else config
     registers = register_map(config)
     names = {register.name for register in registers}
+    sparse = [register for register in register_map(CoreConfig(rule=Rule.SPARSE_BPTT)) if register.name not in names
+              and register.access is Access.CONFIG]
+    over_time = [(f"0x{register.address:03X}", f"`{register.name}`", register.access, register.bits, f"0x{register.reset:X}",
+                  _text(register)) for register in sparse]
     rows, fields = [], []
     for register in registers:
         if register.name.endswith("_HI") and register.name[:-3] in names:
@@ -79,6 +89,8 @@ def registers_page(config: CoreConfig | None = None) -> str:
                      64 if wide else register.bits, reset, _text(register)))
         fields += [(f"`{register.name}`", _bits(field.low, field.bits), f"`{field.name}`", field.text.replace("|", "\\|"))
                    for field in register.fields]
+    fields += [(f"`{register.name}`", _bits(field.low, field.bits), f"`{field.name}`", field.text.replace("|", "\\|"))
+               for register in sparse for field in register.fields]
     access = [(kind, text) for kind, text in _ACCESS.items()]
     return (f"# Registers\n{_NOTICE}\n"
             "32-bit registers at byte addresses of the AXI4-Lite port, for a build with the default configuration of\n"
@@ -88,13 +100,17 @@ def registers_page(config: CoreConfig | None = None) -> str:
             "registers and\ncounters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
             "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
+            "## Rule sparse-bptt\n\nIn place of READOUT, LEVEL_CLIP and SLOPE_CLIP, and of the counters of their clips, such "
+            "a build has these, and counters\nMEMBRANE_SATURATIONS and OVERFLOWS; the addresses of counters are then others.\n\n"
+            f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), over_time)}\n"
             f"## Access\n\n{table(('access', 'meaning'), access)}\n"
             f"## Fields\n\n{table(('register', 'bits', 'field', 'meaning'), fields)}")
 
 
 def packets_page() -> str:
     """docs/packets.md."""
-    spaces = [(int(space), f"`{space.name}`", layer, column, "read, write" if space in WRITABLE_SPACES else "read",
+    spaces = [(int(space), f"`{space.name}`", layer, column,
+               "write" if space is Space.DECAY else "read, write" if space in WRITABLE_SPACES else "read",
                2 if space in TWO_WORD_SPACES else 1, text) for space, (layer, column, text) in _SPACES.items()]
     errors = [(int(code), f"`{code.name}`", REMEDIES[code].replace("|", "\\|")) for code in ErrorCode]
     packets = [(int(kind), f"`{kind.name}`", *words) for kind, words in _PACKETS.items()]
@@ -106,13 +122,17 @@ def packets_page() -> str:
             f"{table(('kind', 'name', 'word 0', 'word 1', 'words from 2 on'), packets)}\n"
             "Events ascend in index, each neuron once. a = T - t in ticks, 0 to T, is how long before the window's end the input\n"
             "fires. `train` is 1 for a sample to learn from. Layers count from 1 (the first weight layer) to L.\n\n"
+            "In builds of rule sparse-bptt events ascend in step, 0 to T - 1, then index, and a sample has as many as the tape\n"
+            "holds at most.\n\n"
             "## Out of the accelerator\n\n"
             "Word 0 is `kind | status << 8`, word 1 the packet's sequence number, counted from 0 at start, dropped packets\n"
-            "included. A status other than 0 is an error code, and the kind is then ERROR.\n\n"
+            "included. A status other than 0 is an error code, and the kind is then ERROR; a SAMPLE with status OVERFLOW was\n"
+            "not dropped.\n\n"
             f"{table(('kind', 'name', 'words from 2 on'), results)}\n"
             "## Spaces of WRITE and READ\n\n"
             f"{table(('space', 'name', 'layer', 'column', 'access', 'words of an element read', 'contents'), spaces)}\n"
-            "A build without gradient memory has no GRADIENT space.\n\n"
+            "A build without gradient memory has no GRADIENT space. Builds of rule sparse-bptt alone have JOBS and DECAY, the\nothers "
+            "alone LEVEL and ERROR_SUM.\n\n"
             "## Errors\n\n"
             "A bad packet is dropped, and its result carries the code; NETWORK and BUSY refuse a command or a register instead.\n"
             "The first code since CLEAR_ERROR stays in STATUS. Weights are untouched, and the next good packet works.\n\n"
