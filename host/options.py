@@ -35,7 +35,7 @@ SPARSE_DEFAULTS: dict[str, dict] = {
 }
 FBP_INTERVAL = 100
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales")
-OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (4, 2, 0),
+OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
                       "spike_entries": 4096, "job_entries": 4096}
 TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
 

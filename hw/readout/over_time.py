@@ -21,7 +21,7 @@ class OverTimeReadout(wiring.Component):
     """Keeps of each output neuron the largest potential and its first step, or the sum of its potentials; then sends the logits,
     one a cycle; then, when asked, writes the jobs, one a cycle.
 
-    Potentials come at most one a cycle, those of one neuron at least two cycles apart. The first logit comes 3 cycles after the
+    Potentials come at most one a cycle, those of one neuron at least two cycles apart. The first logit comes 4 cycles after the
     last potential, the first job 3 cycles after ``write``; ``done`` comes a cycle after the last of K (maximum) or T K (sum) jobs.
 
     Members

@@ -11,12 +11,15 @@ from coldspike.model.exact.readout import output_errors
 from coldspike.model.exact.sparse_bptt import logits, output_jobs
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.lif import LifSettings, OverTime
-from coldspike.spec.pipeline import JOBS_DRAIN, LOGITS
+from coldspike.spec.pipeline import JOBS_DRAIN
 
 from ..cycles import read_port, set_all
 from ..support import simulate, watch
 
 MOST = 1 << 17
+
+LOGITS = 4
+"""Cycles from the last potential to the first logit."""
 
 
 @dataclass
@@ -88,7 +91,7 @@ def check(config, samples, rng, idle=0.2):
         watch(trace, heard=dut.en & dut.last, write=dut.write, item=dut.slot.item, index=dut.slot.index, logit=dut.slot.logit,
               final=dut.slot.layer_last, job=dut.job_en, entry=dut.job_entry, saturated=dut.saturated, writing=dut.writing,
               done=dut.done, reads=dut.error_en)])
-    heard, asked = ((n for n, t in enumerate(trace) if t[name]) for name in ("heard", "write"))
+    heard, asked = (iter([n for n, t in enumerate(trace) if t[name]]) for name in ("heard", "write"))
     used = {name: set() for name in ("item", "job", "writing", "reads", "done")}
     saturations = 0
     for sample in samples:
