@@ -84,8 +84,8 @@ class TrainOptions:
     window: float | None = option("sparse-bptt: w, gradients pass active neurons alone, |V - 1| < w; inf: all", float)
     over_time: str | None = option(f"sparse-bptt: of the readout's potentials the logit is the {' or '.join(OVER_TIME)}", str)
     gain: int | None = option("sparse-bptt: logits are 2^gain times that", int)
-    error_scales: tuple[int, ...] | None = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the "
-                                                  "build's error_fraction, a comma-separated list", str)
+    error_scales: tuple[int, ...] = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the build's "
+                                           "error_fraction, a comma-separated list", str, ())
     spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
     job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
@@ -110,7 +110,7 @@ class TrainOptions:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
 
     def _check_rule(self) -> None:
-        foreign = dict.fromkeys(OVER_TIME_DEFAULTS) if self.rule == Rule.TTFS else TTFS_ALONE
+        foreign = dict.fromkeys(OVER_TIME_DEFAULTS) | {"error_scales": ()} if self.rule == Rule.TTFS else TTFS_ALONE
         for name, usual in foreign.items():
             if getattr(self, name) != usual:
                 raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "

@@ -58,7 +58,7 @@ class TimingModel:
         ahead, behind = over_time.forward(network, record), over_time.backward(network, record)
         outputs = network.layout[-1].n_out
         errors = 2 * outputs + at.READOUT_FIXED if record.train else 0
-        writing = record.learned.numpy() * over_time.jobs_written(network)
+        writing = record.written.numpy() * over_time.jobs_written(network)
         return {
             "FORWARD_CYCLES": int(ahead.sum()), "READOUT_CYCLES": errors * record.samples + int(writing.sum()),
             "BACKWARD_CYCLES": int(behind.sum()),
@@ -165,7 +165,7 @@ class _Timeline:
             hidden += self._under_transport(self.started + 1, through)
             handed = through + at.LOGITS + outputs
             if record.train:
-                handed = max(handed + errors + writing[k] + at.HANDOVER, self.transport_free)
+                handed = max(handed + errors + writing[k] + at.HANDOVER + (writing[k] > 0), self.transport_free)
                 self.spans.append((handed + 1, handed + behind[k]))
                 self.settled = handed + behind[k] + 1
             self.settled = max(self.settled, handed + 1 + send)

@@ -36,7 +36,7 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.ORDER: "event indices must ascend, each neuron once; sort the events by index (sparse-bptt: by step, then "
                      "index)",
     ErrorCode.ADDRESS: "no such memory, layer or column; check the network that was started",
-    ErrorCode.NETWORK: "the network, or its number of time steps, does not fit this build; generate a core with larger memories",
+    ErrorCode.NETWORK: "the network does not fit this build; generate a core with larger memories, or with more max_steps",
     ErrorCode.BUSY: "the accelerator is running; stop it before configuring or starting it",
     ErrorCode.STOPPED: "the accelerator is stopped; write the network description and start it",
     ErrorCode.OVERFLOW: "the sample's spikes or active neurons found no room on the tape: it was not learned from, and its logits "

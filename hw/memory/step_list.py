@@ -22,7 +22,7 @@ class StepList(wiring.Component):
 
     Members
     -------
-    clear : In(1). Forget all entries, and the report.
+    clear : In(1). Forget all entries, and the report; not in a cycle of ``w_begin``, which comes before the next ``w_en``.
     w_list, w_begin : In. List ``w_list`` begins, empty. w_en, w_entry : In. Append an entry to the list begun last (not in the
         cycle of ``w_begin``).
     overflow : Out(1). An entry has been left out since ``clear``.

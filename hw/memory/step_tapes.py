@@ -14,7 +14,8 @@ __all__ = ["StepTapes"]
 
 class StepTapes(wiring.Component):
     """Lists of spikes in one memory, lists of active neurons and jobs in two, of layers with even and with odd index: the jobs of a
-    layer are read by both sweeps while the active neurons of the one before are read and replaced. All latencies are 1.
+    layer are read by both sweeps while the active neurons of the one before are read and replaced. All latencies are 1; ``layer``
+    stays for a cycle after a read.
 
     Members
     -------

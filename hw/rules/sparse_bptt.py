@@ -50,9 +50,11 @@ class SparseBpttUnits:
             backward.overflow.eq(tapes.overflow), over_time.error_data.eq(readout.error_data),
         ]
         m.d.comb += [backward.error_shift[n].eq(settings.error_shift[n]) for n in range(self._config.max_layers - 1)]
-        # Errors become jobs before the hand-over: only then is known whether the tape has room for the sample.
+        # Errors become jobs before the hand-over: only then is known whether the tape has room for the sample. Where it had none
+        # before, they do not.
         asked, written = Signal(), Signal()
-        m.d.sync += [asked.eq(readout.handing), written.eq(readout.handing & (written | over_time.done | tapes.overflow))]
+        m.d.sync += [asked.eq(readout.handing),
+                     written.eq(readout.handing & (written | over_time.done | (tapes.overflow & ~asked)))]
         m.d.comb += [over_time.write.eq(readout.handing & ~asked & ~tapes.overflow),
                      readout.backward_ready.eq(written & ~backward.busy & ~core.transport.busy)]
         self._connect_tapes(m, core)

@@ -30,6 +30,7 @@ class OverTimeRecord:
     -------
     train : whether the samples were training samples.
     learned : bool [n], training samples that the tape had room for.
+    written : bool [n], training samples whose output errors became jobs, as the tape had room until then.
     spikes : of layers 0 to L - 1, as far as the tape holds them.
     scanned : for each hidden layer, neurons that fired or, in training samples, are active.
     active : for each hidden layer, active neurons of steps 1 on.
@@ -38,6 +39,7 @@ class OverTimeRecord:
 
     train: bool
     learned: Tensor
+    written: Tensor
     spikes: list[Tensor]
     scanned: list[Tensor]
     active: list[Tensor]
@@ -55,7 +57,8 @@ class OverTimeRecord:
             return parts[0]
         lists = {name: [torch.cat(each) for each in zip(*(getattr(p, name) for p in parts), strict=True)]
                  for name in ("spikes", "scanned", "active", "jobs")}
-        return cls(train=parts[0].train, learned=torch.cat([p.learned for p in parts]), **lists)
+        return cls(train=parts[0].train, learned=torch.cat([p.learned for p in parts]),
+                   written=torch.cat([p.written for p in parts]), **lists)
 
 
 class _Room:
@@ -94,7 +97,7 @@ class SparseBpttNetwork(ExactNetwork):
     spike_list : for layers 0 to L - 1 the last sample's spikes on the tape, (step, neuron) rows in order.
     job_list : for weight layers 1 to L the last sample's entries on the tape, (step, neuron, value) rows in order (hw/layouts.py,
         StepJobLayout).
-    output_error : eps [K] of the last sample that was learned from.
+    output_error : eps [K] of the last training sample.
     """
 
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], settings: LifSettings | None = None, **more):
@@ -143,18 +146,23 @@ class SparseBpttNetwork(ExactNetwork):
         for l, each in enumerate(heard):
             self.counters[f"EVENTS_{l}"] += int(each.sum())
 
-        over, written, jobs = tape.over | halves[0].over | halves[1].over, None, []
-        learned = torch.zeros(n, dtype=torch.bool)
+        over, output, jobs = tape.over | halves[0].over | halves[1].over, None, []
+        written = learned = torch.zeros(n, dtype=torch.bool)
         if train:
-            written = sparse_bptt.output_jobs(self.config, settings, potential, logit, labels)
-            kept = halves[self.depth % 2].keep(written.present & ~over[:, None, None])
+            written = ~over
+            self.output_error = output_errors(self.config, logit[-1:], labels[-1:])[0]
+            output = sparse_bptt.output_jobs(self.config, settings, potential, logit, labels)
+            output = Jobs(output.error, halves[self.depth % 2].keep(output.present & written[:, None, None]), 0)
+            if bool(written.any()):  # what saturates is counted before it is known whether all of it fits
+                told = sparse_bptt.output_jobs(self.config, settings, potential[written], logit[written], labels[written])
+                self.counters["ERROR_SATURATIONS"] += told.saturations
             over = over | halves[self.depth % 2].over
-            written, learned = Jobs(written.error, kept, 0), ~over
+            learned = ~over
             if bool(learned.any()):
                 jobs = self._backward(settings, heard, layers, potential, logit, labels, learned)
         self.counters["OVERFLOWS"] += int(over.sum())
-        self._keep_lists(heard, layers, active, written, jobs if bool(learned[-1]) else [])
-        return logit, predictions(logit), over, self._record(heard, layers, active, jobs, learned, train)
+        self._keep_lists(heard, layers, active, output, jobs if bool(learned[-1]) else [])
+        return logit, predictions(logit), over, self._record(heard, layers, active, jobs, learned, written, train)
 
     def _at_present(self) -> LifSettings:
         return replace(self.settings, powers=tuple(self.powers[:self.settings.steps + 1].tolist()))
@@ -179,7 +187,6 @@ class SparseBpttNetwork(ExactNetwork):
     def _backward(self, settings: LifSettings, heard: list[Tensor], layers: list[LifSpikes], potential: Tensor, logit: Tensor,
                   labels: Tensor, learned: Tensor) -> list[Jobs]:
         """Gradients of the samples ``learned`` (bool [n]); their jobs, layers 1 to L."""
-        self.output_error = output_errors(self.config, logit[learned], labels[learned])[-1]
         jobs = [sparse_bptt.output_jobs(self.config, settings, potential[learned], logit[learned], labels[learned])]
         for l in range(self.depth, 0, -1):
             if l < self.depth:
@@ -187,14 +194,14 @@ class SparseBpttNetwork(ExactNetwork):
                                      for name, value in vars(layers[l - 1]).items()})
                 back = decode(self.config, self.feedback[l], self.transport.schemes[l].scale)
                 jobs.insert(0, sparse_bptt.hidden_jobs(self.config, settings, l + 1, jobs[0], back, below))
+                self.counters["ERROR_SATURATIONS"] += jobs[0].saturations
             self.touched[l - 1] |= jobs[0].present.any(0).any(0)
             self.counters[f"ACTIVE_{l}"] += int(jobs[0].present.sum())
-            self.counters["ERROR_SATURATIONS"] += jobs[0].saturations
             self.counters["GRADIENT_SATURATIONS"] += sparse_bptt.accumulate(
                 self.config, settings, self.gradients[l - 1], jobs[0], heard[l - 1][learned])
         return jobs
 
-    def _keep_lists(self, heard: list[Tensor], layers: list[LifSpikes], active: list[Tensor], written: Jobs | None,
+    def _keep_lists(self, heard: list[Tensor], layers: list[LifSpikes], active: list[Tensor], output: Jobs | None,
                     jobs: list[Jobs]):
         """What the last sample leaves on the tape; ``jobs`` is empty where it was not learned from."""
         self.spike_list = [each[-1].nonzero() for each in heard]
@@ -204,14 +211,15 @@ class SparseBpttNetwork(ExactNetwork):
             step, index = rows.unbind(1)
             value = jobs[l].error[-1, step - 1, index] if jobs else layer.surrogate[-1, step, index]
             self.job_list.append(torch.cat([rows, value[:, None]], 1))
-        rows = torch.zeros(0, 2, dtype=torch.int64) if written is None else written.present[-1].nonzero()
-        value = torch.zeros(0, dtype=torch.int64) if written is None else written.error[-1][tuple(rows.unbind(1))]
+        rows = torch.zeros(0, 2, dtype=torch.int64) if output is None else output.present[-1].nonzero()
+        value = torch.zeros(0, dtype=torch.int64) if output is None else output.error[-1][tuple(rows.unbind(1))]
         self.job_list.append(torch.cat([rows + torch.tensor([1, 0]), value[:, None]], 1))
 
     def _record(self, heard: list[Tensor], layers: list[LifSpikes], active: list[Tensor], jobs: list[Jobs], learned: Tensor,
-                train: bool) -> OverTimeRecord:
+                written: Tensor, train: bool) -> OverTimeRecord:
         present = [torch.zeros(len(learned), self.settings.steps, size, dtype=torch.bool) for size in self.layers[1:]]
         for all_samples, each in zip(present, jobs, strict=bool(jobs)):
             all_samples[learned] = each.present
         scanned = [layer.fired | (layer.active & train) for layer in layers]
-        return OverTimeRecord(train=train, learned=learned, spikes=heard, scanned=scanned, active=active, jobs=present)
+        return OverTimeRecord(train=train, learned=learned, written=written, spikes=heard, scanned=scanned, active=active,
+                              jobs=present)

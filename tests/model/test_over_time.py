@@ -23,12 +23,13 @@ class Plain(Oracle):
     -------
     count : counters by name. touched : for each weight layer the neurons with jobs since the last update.
     lost : for each sample the memories that were too small, of "spikes", 0 and 1 (the halves), and "output" for output jobs.
+    lost_errors : output errors that saturated of samples whose output jobs found no room: they are counted all the same.
     heard, lists, eps, sums : spike_list, job_list, output_error and sums of the network. entries, scanned : as in its record.
     """
 
     def __init__(self, config, settings, *matrices):
         super().__init__(config, settings, *matrices)
-        self.depth, self.count, self.lost = len(self.w), Counter(), []
+        self.depth, self.count, self.lost, self.lost_errors = len(self.w), Counter(), [], 0
         self.touched, self.eps = [set() for _ in self.w], [0] * len(self.w[-1])
 
     def sample(self, events, label):
@@ -58,14 +59,16 @@ class Plain(Oracle):
             places = ([(column.index(max(column)), k) for k, column in enumerate(columns)] if self.s.over_time == OverTime.MAX
                       else [(m, k) for m in range(self.s.steps) for k in range(len(columns))])
             errors = output_errors(self.c, torch.tensor([logits]), torch.tensor([label]))[0].tolist()
+            self.eps = errors
             if not lost:
                 written = keep(places, self.depth % 2, "output")
+                self.lost_errors += len(lost) and sum(c != self.limited(c) for c in map(self.error, errors))
             if not lost:
                 self.learn_from(errors)
         self.entries = entries
         self.lists = [[(t, j, self.jobs[l][t - 1, j] if train and not lost else self.active[l - 1][t, j]) for t, j in layer]
                       for l, layer in enumerate(entries, start=1)]
-        self.lists.append([(m + 1, k, self.limited(-errors[k] << (self.s.gain + self.s.scales[-1]))) for m, k in written])
+        self.lists.append([(m + 1, k, self.limited(self.error(errors[k]))) for m, k in written])
         self.lost.append(lost)
         self.count["SAMPLES_TRAINED" if train else "SAMPLES_INFERRED"] += 1
         self.count["OVERFLOWS"] += bool(lost)
@@ -73,14 +76,17 @@ class Plain(Oracle):
             self.count[f"EVENTS_{l}"] += len(spikes)
         for name in SATURATIONS:
             self.count[name.upper()] = getattr(self, name)
+        self.count["ERROR_SATURATIONS"] += self.lost_errors
         return logits, logits.index(max(logits)), bool(lost)
 
     def learn_from(self, errors):
-        self.eps = errors
         self.backward(errors)
         for l, jobs in self.jobs.items():
             self.count[f"ACTIVE_{l}"] += len(jobs)
             self.touched[l - 1] |= {j for _, j in jobs}
+
+    def error(self, eps):
+        return -eps << (self.s.gain + self.s.scales[-1])
 
     def limited(self, c):
         return min(max(c, self.c.error.min), self.c.error.max)
@@ -102,7 +108,7 @@ class Both:
     """A network and plain integers with the same memories."""
 
     def __init__(self, layers, settings, seed, spread=1.5, **build):
-        self.config = CoreConfig.for_network(layers, lanes=2, rule="sparse-bptt", **{"max_steps": settings.steps + 2, **build})
+        self.config = CoreConfig.for_network(layers, rule="sparse-bptt", **{"lanes": 2, "max_steps": settings.steps + 2, **build})
         self.random = torch.Generator().manual_seed(seed)
         self.exact = SparseBpttNetwork(self.config, layers, settings, rates=[(150, 12)] * (len(layers) - 1))
         for matrices, form in ((self.exact.weights, self.config.weight), (self.exact.feedback[1:], self.config.feedback)):
@@ -247,6 +253,7 @@ OVERFLOWS = {  # what is too small, layers, settings, room
     "output jobs, max": ((6, 4, 8), settings(2, 10, 0.05), {"job_entries": 7}),
     "output jobs behind hidden ones": ((6, 5, 5, 6), settings(3, 10, 0.5), {"job_entries": 14}),
     "output jobs, sum": ((6, 3, 4, 4), settings(3, 8, 0.8, over_time=OverTime.SUM), {"job_entries": 44}),
+    "output jobs that saturate": ((6, 4, 6), settings(2, 10, 0.1, gain=8), {"job_entries": 5}),
     "everything": ((6, 5, 5, 6), settings(3, 12, 0.6), {"job_entries": 18, "spike_entries": 24}),
     "one entry": ((4, 3, 2), settings(2, 5, 0.5), {"job_entries": 1, "spike_entries": 1}),
 }
@@ -260,10 +267,12 @@ def test_overflow_equals_plain_integers(name):
     both = Both(layers, chosen, 3, **room)
     both.run(density=0.25)
     lost = both.plain.lost
+    assert (both.plain.lost_errors > 0) == (name == "output jobs that saturate")
     assert both.plain.count["OVERFLOWS"] == sum(map(bool, lost)) > 0
     if name.split()[0].strip(",") in EXPECTED:
         assert {EXPECTED[name.split()[0].strip(",")]} in lost
-    assert (both.plain.count[f"ACTIVE_{len(layers) - 1}"] > 0) == (name not in ("output jobs, max", "one entry"))
+    nothing_fits = ("output jobs, max", "output jobs that saturate", "one entry")
+    assert (both.plain.count[f"ACTIVE_{len(layers) - 1}"] > 0) == (name not in nothing_fits)
 
 
 @pytest.mark.parametrize("name", ["spikes", "odd half", "even half", "output jobs behind hidden ones", "output jobs, sum",

@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import WRITABLE_SPACES, Kind, Space, header
 
 COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
+
+
+def most_events(config: CoreConfig, layers: tuple[int, ...]) -> int:
+    """Events of the longest good SAMPLE."""
+    return layers[0] if config.rule is Rule.TTFS else config.spike_entries
+
+
+def last_time(config: CoreConfig, steps: int) -> int:
+    """Largest time of a good event; ``steps`` is T of rule sparse-bptt, 0 otherwise."""
+    return config.window if config.rule is Rule.TTFS else steps - 1
 
 
 def sample(events: list[tuple[int, int]], label: int | None = None) -> list[int]:
@@ -23,13 +33,20 @@ def columns(space: Space, layer: int, config: CoreConfig, layers: tuple[int, ...
 
 def legal_layers(space: Space, config: CoreConfig, layers: tuple[int, ...]) -> range:
     """Layers that ``space`` has."""
-    top = len(layers) - 1
+    top, over_time = len(layers) - 1, config.rule is Rule.SPARSE_BPTT
+    if space in ((Space.LEVEL, Space.ERROR_SUM) if over_time else (Space.JOBS, Space.DECAY)):
+        return range(0)
     if space is Space.GRADIENT and not config.gradient_memory:
         return range(0)
     return {
-        Space.FEEDBACK: range(2, top + 1), Space.RANDOM: range(1), Space.OUTPUT_ERROR: range(1),
-        Space.SPIKES: range(top + 1), Space.ERROR_SUM: range(1, top),
+        Space.FEEDBACK: range(2, top + 1), Space.RANDOM: range(1), Space.OUTPUT_ERROR: range(1), Space.DECAY: range(1),
+        Space.SPIKES: range(top + (not over_time)), Space.ERROR_SUM: range(1, top),
     }.get(space, range(1, top + 1))
+
+
+def elements(space: Space, layer: int, config: CoreConfig, layers: tuple[int, ...], steps: int) -> int:
+    """Elements of a column that can be written."""
+    return config.lanes if space == Space.RANDOM else steps + 1 if space == Space.DECAY else layers[layer - 1]
 
 
 @dataclass
@@ -43,8 +60,8 @@ class Verdict:
     words: int = 0  # words looked at before the one with the error
 
 
-def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], running: bool = True) -> Verdict:
-    """The verdict of spec/packets.py on the words of ``packet`` (TLAST on the last of them)."""
+def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], steps: int = 0, running: bool = True) -> Verdict:
+    """The verdict of spec/packets.py on the words of ``packet`` (TLAST on the last of them); ``steps`` as of last_time."""
     def bad(status, words):
         return Verdict(kind=Kind.ERROR, status=status, words=words)
 
@@ -62,7 +79,7 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], runnin
     elif kind in (Kind.WRITE, Kind.READ):
         if middle not in list(Space) or value not in legal_layers(Space(middle), config, layers):
             return bad(ErrorCode.ADDRESS, 0)
-        if kind is Kind.WRITE and middle not in WRITABLE_SPACES:
+        if middle not in WRITABLE_SPACES if kind is Kind.WRITE else middle == Space.DECAY:
             return bad(ErrorCode.ADDRESS, 0)
         fields |= {"space": middle, "layer": value}
     if len(packet) == 1:
@@ -71,27 +88,28 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], runnin
     count = 0
     if kind is Kind.SAMPLE:
         count = packet[1]
-        if count > layers[0]:
+        if count > most_events(config, layers):
             return bad(ErrorCode.LONG, 1)
     elif kind in (Kind.WRITE, Kind.READ):
         if packet[1] >= columns(Space(middle), value, config, layers):
             return bad(ErrorCode.ADDRESS, 1)
         fields["column"] = packet[1]
         if kind is Kind.WRITE:
-            count = config.lanes if middle == Space.RANDOM else layers[value - 1]
+            count = elements(middle, value, config, layers, steps)
 
-    previous = -1
+    previous = None
     for n in range(count + 1):
         word = packet[1 + n]
         if n and kind is Kind.SAMPLE:
             index, time = word & 0xFFFF, word >> 16
             if index >= layers[0]:
                 return bad(ErrorCode.INDEX, 1 + n)
-            if index <= previous:
+            place = index if config.rule is Rule.TTFS else (time, index)
+            if n > 1 and place <= previous:
                 return bad(ErrorCode.ORDER, 1 + n)
-            if time > config.window:
+            if time > last_time(config, steps):
                 return bad(ErrorCode.TIME, 1 + n)
-            previous = index
+            previous = place
         last = len(packet) == 2 + n
         if last and n < count:
             return bad(ErrorCode.SHORT, 1 + n)
@@ -100,29 +118,32 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], runnin
     return Verdict(kind=kind, fields=fields | {"count": count}, payload=packet[2:])
 
 
-def random_good(rng, config: CoreConfig, layers: tuple[int, ...]) -> list[int]:
+def random_good(rng, config: CoreConfig, layers: tuple[int, ...], steps: int = 0) -> list[int]:
     """A good packet; half of them samples."""
     kind = rng.choice([Kind.SAMPLE, Kind.SAMPLE, Kind.SAMPLE, Kind.UPDATE, Kind.WRITE, Kind.READ])
     if kind is Kind.UPDATE:
         return [header(kind), 0]
     if kind is Kind.SAMPLE:
         density = rng.choice([0.0, 0.2, 0.6, 1.0])
-        events = [(i, rng.choice([0, config.window, rng.randrange(config.window)]))
-                  for i in range(layers[0]) if rng.random() < density]
+        if config.rule is Rule.TTFS:
+            events = [(i, rng.choice([0, config.window, rng.randrange(config.window)]))
+                      for i in range(layers[0]) if rng.random() < density]
+        else:
+            places = [(i, t) for t in range(steps) for i in range(layers[0])]
+            count = int(density * min(len(places), config.spike_entries))
+            events = [places[n] for n in sorted(rng.sample(range(len(places)), count))]
         return sample(events, rng.choice([None, rng.randrange(layers[-1])]))
-    spaces = WRITABLE_SPACES if kind is Kind.WRITE else tuple(Space)
+    spaces = WRITABLE_SPACES if kind is Kind.WRITE else [space for space in Space if space is not Space.DECAY]
     space = rng.choice([s for s in spaces if legal_layers(s, config, layers)])
     layer = rng.choice(legal_layers(space, config, layers))
     column = rng.randrange(columns(space, layer, config, layers))
-    count = 0
-    if kind is Kind.WRITE:
-        count = config.lanes if space is Space.RANDOM else layers[layer - 1]
+    count = elements(space, layer, config, layers, steps) if kind is Kind.WRITE else 0
     return [header(kind, space, layer), column, *(rng.getrandbits(32) for _ in range(count))]
 
 
-def broken(rng, packet: list[int], config: CoreConfig, layers: tuple[int, ...]) -> list[int]:
+def broken(rng, packet: list[int], config: CoreConfig, layers: tuple[int, ...], steps: int = 0) -> list[int]:
     """``packet`` with a fault in it (now and then one that does no harm)."""
-    packet = list(packet)
+    packet, last = list(packet), last_time(config, steps)
     body = range(2, len(packet))
     fault = rng.choice(["cut", "lengthen", "count", "word", "kind", "field", "column", "swap", "index", "time"])
     if fault == "cut":
@@ -130,7 +151,8 @@ def broken(rng, packet: list[int], config: CoreConfig, layers: tuple[int, ...]) 
     if fault == "lengthen":
         return packet + [rng.getrandbits(32) for _ in range(rng.randrange(1, 4))]
     if fault in ("count", "column"):
-        packet[1] = rng.choice([packet[1] + 1, layers[0] + 1, max(0, packet[1] - 1), 1 << 16, 1 << 31, max(layers)])
+        most = most_events(config, layers)
+        packet[1] = rng.choice([packet[1] + 1, most + 1, max(0, packet[1] - 1), 1 << 16, 1 << 31, max(layers)])
     elif fault == "kind":
         packet[0] = packet[0] & ~0xFF | rng.choice([0, 5, 15, 17, 0x81, 255])
     elif fault == "field":
@@ -143,7 +165,7 @@ def broken(rng, packet: list[int], config: CoreConfig, layers: tuple[int, ...]) 
         if fault == "index":
             packet[n] = packet[n] & ~0xFFFF | rng.choice([layers[0], layers[0] - 1, 0xFFFF, 1 << 15])
         elif fault == "time":
-            packet[n] = packet[n] & 0xFFFF | rng.choice([config.window + 1, config.window, 0xFFFF]) << 16
+            packet[n] = packet[n] & 0xFFFF | rng.choice([last + 1, last, 0xFFFF]) << 16
         else:
             packet[n] = rng.getrandbits(32)
     return packet

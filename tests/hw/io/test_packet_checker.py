@@ -7,19 +7,23 @@ from amaranth.hdl import Elaboratable, Module
 
 from coldspike.hw.io.packet_checker import PacketChecker
 from coldspike.hw.io.word_checker import WordChecker
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
 
 from ..networks import network_of
 from ..support import simulate
-from .packets import judge, sample
+from .packets import elements, judge, last_time, most_events, sample
 
-BUILDS = {
-    "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2)),
-    "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2)),
-    "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2)),
-    "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2)),
+BUILDS = {  # build, network, T (0: rule ttfs)
+    "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2), 0),
+    "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2), 0),
+    "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2), 0),
+    "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2), 0),
+    "over time": (CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=9, spike_entries=8), (5, 3, 2), 7),
+    "over time, one step": (
+        CoreConfig.for_network((9, 7, 5, 4), lanes=4, rule="sparse-bptt", max_steps=4096, spike_entries=3, partial_transport=True),
+        (6, 5, 2), 1),
 }
 
 
@@ -38,13 +42,15 @@ class Checkers(Elaboratable):
 
 def check(build, steps, running=1):
     """Sets each step's inputs and compares the named output."""
-    config, layers = build
+    config, layers, time_steps = build
     both = Checkers(config)
     dut = both.packet
 
     async def bench(ctx):
         ctx.set(both.word.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, running)
+        for checker in (both.word, dut) if config.rule is Rule.SPARSE_BPTT else ():
+            ctx.set(checker.steps, time_steps)
         for word, last, inputs, output, expected in steps:
             ctx.set(both.word.word, {"data": word, "last": last})
             for name, value in inputs.items():
@@ -67,7 +73,7 @@ def packet_fields(word):
 
 def test_headers(build):
     words = [header(kind, middle, value) for kind, middle, value in
-             itertools.product([*range(7), 15, 17, 255], [*range(11), 16, 129], [*range(6), 16, 17, 1 << 15])]
+             itertools.product([*range(7), 15, 17, 255], [*range(12), 16, 129], [*range(6), 16, 17, 1 << 15])]
     steps = []
     for word, last in itertools.product(words, (0, 1)):
         verdict = judge([word] if last else [word, 0xFFFFFFFF], *build)
@@ -77,7 +83,7 @@ def test_headers(build):
 
 
 def test_lengths(build):
-    config, layers = build
+    config, layers, time_steps = build
     headers = [header(Kind.SAMPLE), header(Kind.SAMPLE, 1, 1), header(Kind.UPDATE)]
     headers += [header(kind, space, layer) for kind, space, layer in
                 itertools.product((Kind.READ, Kind.WRITE), Space, range(len(layers)))]
@@ -86,7 +92,7 @@ def test_lengths(build):
     steps = []
     for word, length, last in itertools.product(headers, [*range(11), 1 << 16, 1 << 31], (0, 1)):
         verdict = judge([word, length] if last else [word, length, 0], *build)
-        if length <= layers[0] and not last and word & 15 == Kind.SAMPLE and length:
+        if length <= most_events(config, layers) and not last and word & 15 == Kind.SAMPLE and length:
             verdict = judge([word, length, 0, 1][:3], *build)
             expected = ErrorCode.NONE
         else:
@@ -96,28 +102,29 @@ def test_lengths(build):
         if expected is ErrorCode.NONE:
             good = word & 15 == Kind.SAMPLE and length or 0
             if word & 15 == Kind.WRITE:
-                good = config.lanes if word >> 8 & 255 == Space.RANDOM else layers[(word >> 16) - 1]
+                good = elements(Space(word >> 8 & 255), word >> 16, config, layers, time_steps)
             steps.append((length, last, inputs, "count", good))
     check(build, steps)
 
 
 def test_events(build):
-    config, layers = build
-    inputs = layers[0]
+    config, layers, time_steps = build
+    inputs, latest = layers[0], last_time(config, time_steps)
     steps = []
     for index, previous, time, remaining, last in itertools.product(
-            [0, 1, inputs - 1, inputs, 0xFFFF], [-1, 0, inputs - 2, inputs - 1],
-            [0, 1, config.window, config.window + 1, 0xFFFF], (1, 2, 3), (0, 1)):
+            [0, 1, inputs - 1, inputs, 0xFFFF],
+            [None, (0, 0), (inputs - 2, latest), (inputs - 1, latest // 2), (inputs - 1, latest)],
+            [0, latest // 2, latest, latest + 1, 0xFFFF], (1, 2, 3), (0, 1)):
         event = [index | time << 16]
-        before = [] if previous < 0 else [(previous, 0)]
+        before = [] if previous is None else [previous]
         packet = sample(before) + event + [0] * (not last)
         packet[1] = len(before) + remaining
-        verdict = judge(packet, config, (*layers[:1], *layers[1:]))
-        if packet[1] > inputs:  # the model would stop at the length: judge the event alone
+        verdict = judge(packet, *build)
+        if packet[1] > most_events(config, layers):  # the model would stop at the length: judge the event alone
             continue
         here = verdict.words == 2 + len(before)
-        steps.append((event[0], last, {"sample": 1, "final": remaining == 1,
-                                       "first": previous < 0, "previous": max(previous, 0)}, "body_error",
+        inputs_here = {"sample": 1, "final": remaining == 1, "first": previous is None}
+        steps.append((event[0], last, inputs_here | {"previous": previous[0] | previous[1] << 16 if previous else 0}, "body_error",
                       verdict.status if here else ErrorCode.NONE))
     assert {step[-1] for step in steps} == {ErrorCode.NONE, ErrorCode.INDEX, ErrorCode.ORDER, ErrorCode.TIME,
                                             ErrorCode.SHORT, ErrorCode.LONG}

@@ -6,7 +6,7 @@ import pytest
 
 from coldspike.hw.io.packet_decoder import PacketDecoder
 from coldspike.hw.layouts import SLOTS
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
 
@@ -15,22 +15,32 @@ from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
 from .packets import broken, judge, random_good, sample
 
 SMALL = CoreConfig.for_network((5, 3, 2), lanes=2)
-CASES = {
-    "5-3-2, 2 lanes": (SMALL, (5, 3, 2)),
-    "1-1-1, 2 lanes": (SMALL, (1, 1, 1)),
-    "17-5-4-3, 4 lanes": (CoreConfig.for_network((17, 5, 4, 3), lanes=4, gradient_memory=False), (17, 5, 4, 3)),
-    "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8)),
+OVER_TIME = CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=300, spike_entries=7, job_entries=8)
+"""A build without input tape, and without slots that are ever busy."""
+
+CASES = {  # build, network, T (0: rule ttfs)
+    "5-3-2, 2 lanes": (SMALL, (5, 3, 2), 0),
+    "1-1-1, 2 lanes": (SMALL, (1, 1, 1), 0),
+    "17-5-4-3, 4 lanes": (CoreConfig.for_network((17, 5, 4, 3), lanes=4, gradient_memory=False), (17, 5, 4, 3), 0),
+    "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8), 0),
+    "5-3-2 over 3 steps": (OVER_TIME, (5, 3, 2), 3),
+    "4-3 over 12 steps, more events than inputs": (
+        CoreConfig.for_network((9, 4, 4), lanes=4, rule="sparse-bptt", max_steps=12, spike_entries=14, partial_transport=True),
+        (4, 3), 12),
 }
+BUILDS = {"ttfs": (SMALL, (5, 3, 2), 0), "sparse-bptt": (OVER_TIME, (5, 3, 2), 257)}
 
 
 def words_of(packet):
     return [{"data": word, "last": n == len(packet) - 1} for n, word in enumerate(packet)]
 
 
-def bench_of(dut, config, layers, body=None):
+def bench_of(dut, config, layers, body=None, steps=0):
     """Testbench that starts the network, then runs ``body``."""
     async def run(ctx):
         ctx.set(dut.network, network_of(config, layers, unused=1))
+        if config.rule is Rule.SPARSE_BPTT:
+            ctx.set(dut.steps, steps)
         ctx.set(dut.running, 1)
         if body is not None:
             await body(ctx)
@@ -62,11 +72,11 @@ def tape_model(packet, config, layers):
 @pytest.mark.parametrize("case", CASES)
 def test_random_packets(case, idle, stall):
     """Good and broken packets; slots free up late; every descriptor, payload word and tape block is compared."""
-    config, layers = CASES[case]
-    rng = random.Random(case)
-    packets = [random_good(rng, config, layers) for _ in range(120)]
-    packets = [broken(rng, p, config, layers) if rng.random() < 0.4 else p for p in packets]
-    verdicts = [judge(p, config, layers) for p in packets]
+    config, layers, steps = CASES[case]
+    rng, has_tape = random.Random(case), steps == 0
+    packets = [random_good(rng, config, layers, steps) for _ in range(120 if has_tape else 60)]
+    packets = [broken(rng, p, config, layers, steps) if rng.random() < 0.4 else p for p in packets]
+    verdicts = [judge(p, config, layers, steps) for p in packets]
     assert len({v.status for v in verdicts}) > 5
     dut = PacketDecoder(config)
     memory, payload, claims = {}, [], []
@@ -90,7 +100,7 @@ def test_random_packets(case, idle, stall):
                 await ctx.tick()
             if verdict.kind is Kind.SAMPLE:
                 assert got.slot == slot == claims.pop(0)
-                in_flight.append((slot, tape_model(packet, config, layers)))
+                in_flight += [(slot, tape_model(packet, config, layers))] * has_tape
                 slot = (slot + 1) % SLOTS
             if len(in_flight) == 3 or in_flight and sequence == len(packets) - 1:
                 done, blocks = in_flight.pop(0)
@@ -105,23 +115,23 @@ def test_random_packets(case, idle, stall):
             if claimed:
                 assert not ctx.get(dut.slots_busy) >> slot & 1
                 claims.append(slot)
-                ctx.set(dut.slots_busy, ctx.get(dut.slots_busy) | 1 << slot)
+                ctx.set(dut.slots_busy, ctx.get(dut.slots_busy) | has_tape << slot)
 
     everything = [word for packet in packets for word in words_of(packet)]
     sender = source(dut.i, everything, idle=idle, rng=random.Random(1))
     receiver = sink(dut.o_payload, payload, stall=stall, rng=random.Random(2))
-    simulate(dut, bench_of(dut, config, layers, sender), consumer,
+    simulate(dut, bench_of(dut, config, layers, sender, steps), consumer,
              background=[slots, tape_into(memory, dut), receiver], deadline=60_000)
     assert payload == [word for verdict in verdicts for word in verdict.payload]
-    assert not claims
+    assert not claims and (has_tape or not memory)
 
 
-def run_packets(config, layers, packets, *, running=True):
+def run_packets(config, layers, packets, *, running=True, steps=0):
     """Sends packets without pauses; returns descriptors, payload, tape writes and the trace."""
     dut = PacketDecoder(config)
     memory, payload, descriptors, trace = {}, [], [], []
     everything = [word for packet in packets for word in words_of(packet)]
-    start = bench_of(dut, config, layers, source(dut.i, everything)) if running else source(dut.i, everything)
+    start = bench_of(dut, config, layers, source(dut.i, everything), steps) if running else source(dut.i, everything)
 
     async def drained(ctx):
         while len(descriptors) < len(packets):
@@ -179,6 +189,46 @@ def test_bad_packet_does_no_harm(name):
     assert sum(t["claimed"] for t in trace) == 2
 
 
+BAD_OVER_TIME = {  # T = 257
+    "events missing": (GOOD[:-1], ErrorCode.SHORT),
+    "goes on": (GOOD + [0, 0], ErrorCode.LONG),
+    "more events than the tape holds": (sample([(0, t) for t in range(8)]), ErrorCode.LONG),
+    "huge count": ([header(Kind.SAMPLE), 1 << 16, 0], ErrorCode.LONG),
+    "index": (sample([(0, 0), (5, 0)]), ErrorCode.INDEX),
+    "twice": (sample([(2, 1), (2, 1)]), ErrorCode.ORDER),
+    "index descends": (sample([(3, 1), (2, 1)]), ErrorCode.ORDER),
+    "step descends": (sample([(3, 256), (4, 255)]), ErrorCode.ORDER),
+    "step T": (sample([(3, 256), (3, 257)]), ErrorCode.TIME),
+    "last step of 16 bits": (sample([(0, 0xFFFF)]), ErrorCode.TIME),
+    "index before order": (sample([(2, 2), (5, 1)]), ErrorCode.INDEX),
+    "order before time": (sample([(2, 300), (2, 300)])[:2] + [2 | 3 << 16, 1 | 3 << 16], ErrorCode.ORDER),
+    "the first word wins": (sample([(2, 300), (9, 1)]), ErrorCode.TIME),
+    "label": (sample([], label=2), ErrorCode.LABEL),
+    "T decays": ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(257)], ErrorCode.SHORT),
+    "T + 2 decays": ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(259)], ErrorCode.LONG),
+    "decays of a layer": ([header(Kind.WRITE, Space.DECAY, 1), 0, 1], ErrorCode.ADDRESS),
+    "decays in another column": ([header(Kind.WRITE, Space.DECAY, 0), 1, 1], ErrorCode.ADDRESS),
+    "read of the decays": ([header(Kind.READ, Space.DECAY, 0), 0], ErrorCode.ADDRESS),
+    "level": ([header(Kind.READ, Space.LEVEL, 1), 0], ErrorCode.ADDRESS),
+    "error sums": ([header(Kind.READ, Space.ERROR_SUM, 1), 0], ErrorCode.ADDRESS),
+    "spikes of the output layer": ([header(Kind.READ, Space.SPIKES, 2), 0], ErrorCode.ADDRESS),
+    "jobs of the input layer": ([header(Kind.READ, Space.JOBS, 0), 0], ErrorCode.ADDRESS),
+    "write of the jobs": ([header(Kind.WRITE, Space.JOBS, 1), 0, 0], ErrorCode.ADDRESS),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OVER_TIME)
+def test_bad_packet_over_time_does_no_harm(name):
+    packet, code = BAD_OVER_TIME[name]
+    config, layers, steps = BUILDS["sparse-bptt"]
+    assert judge(packet, config, layers, steps).status == code
+    descriptors, payload, memory, trace = run_packets(config, layers, [GOOD, packet, GOOD], steps=steps)
+    assert [(d.kind, d.status, d.sequence, d.slot * (d.kind == Kind.SAMPLE)) for d in descriptors] == [
+        (Kind.SAMPLE, ErrorCode.NONE, 0, 0), (Kind.ERROR, code, 1, 0), (Kind.SAMPLE, ErrorCode.NONE, 2, 1)]
+    assert payload == GOOD[2:] * 2 and not memory
+    assert sum(t["claimed"] for t in trace) == 2
+
+
 def test_good_sample_writes_each_block_once():
     _, _, memory, _ = run_packets(SMALL, (5, 3, 2), [GOOD, sample([])])
     assert all(len(writes) == 1 for writes in memory.values())
@@ -194,7 +244,7 @@ def test_stopped():
 
 @pytest.mark.parametrize("events", [[], [0], [16], [0, 1, 2, 3], [0, 4, 8, 12, 16], [5, 6, 7, 15], list(range(17))])
 def test_cycles_of_a_sample_depend_on_counts_only(events):
-    config, layers = CASES["17-5-4-3, 4 lanes"]
+    config, layers, _ = CASES["17-5-4-3, 4 lanes"]
     packet = sample([(i, i) for i in events])
     *_, trace = run_packets(config, layers, [packet, packet])
     first = cycle_of(trace, lambda t: t["i"])
@@ -206,6 +256,31 @@ def test_cycles_of_a_sample_depend_on_counts_only(events):
     assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 4
     if events:
         assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
+
+
+@pytest.mark.parametrize("packet, body", [
+    (sample([]), 0), (sample([(0, 0)], label=1), 1), (GOOD, 3), (sample([(i, t) for t in (0, 2) for i in range(3)]), 6),
+    ([header(Kind.UPDATE), 0], 0), ([header(Kind.READ, Space.JOBS, 2), 0], 0), ([header(Kind.READ, Space.SPIKES, 1), 0], 0),
+    ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(258)], 258), ([header(Kind.WRITE, Space.WEIGHT, 2), 1, 1, 2, 3], 3)])
+def test_cycles_without_a_tape(packet, body):
+    """b = 0: no packet takes time for blocks."""
+    config, layers, steps = BUILDS["sparse-bptt"]
+    *_, trace = run_packets(config, layers, [packet, packet], steps=steps)
+    valid = cycle_of(trace, lambda t: t["o"])
+    assert valid - cycle_of(trace, lambda t: t["i"]) == 6 + body
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 4
+    if body:
+        assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
+    assert sum(t["claimed"] for t in trace) == 2 * (packet[0] & 0xFF == Kind.SAMPLE) and not any(t["tape"] for t in trace)
+
+
+@pytest.mark.parametrize("packet", [
+    sample([(4, 0), (4, 0)]), sample([(1, 0), (2, 257), (0, 0)]), [header(7), 1, 2, 3], [header(Kind.READ, Space.LEVEL, 1), 0]])
+def test_cycles_of_bad_packets_without_a_tape(packet):
+    config, layers, steps = BUILDS["sparse-bptt"]
+    *_, trace = run_packets(config, layers, [packet], steps=steps)
+    good_header = packet[0] & 0xFF == Kind.SAMPLE
+    assert cycle_of(trace, lambda t: t["o"]) - cycle_of(trace, lambda t: t["i"]) == 4 + len(packet) + good_header
 
 
 @pytest.mark.parametrize("packet, body", [
@@ -276,8 +351,11 @@ def test_not_idle_until_the_descriptor_is_taken():
     simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), background=[watch(trace, idle=dut.idle)])
 
 
-def test_full_payload_queue_stalls_without_loss():
-    dut = PacketDecoder(SMALL)
+@pytest.mark.parametrize("config, steps", [
+    (SMALL, 0), (CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=8, spike_entries=7), 8)],
+    ids=["ttfs", "sparse-bptt"])
+def test_full_payload_queue_stalls_without_loss(config, steps):
+    dut = PacketDecoder(config)
     full = sample([(i, i) for i in range(5)])
     count = dut.payload_depth // 5 + 2
     descriptors, payload, memory = [], [], {}
@@ -290,11 +368,13 @@ def test_full_payload_queue_stalls_without_loss():
             _, _, valid, word = await ctx.tick().sample(dut.o_payload.valid, dut.o_payload.payload)
             payload.extend([word] * valid)
 
-    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), source(dut.i, words_of(full) * count)), late,
+    simulate(dut, bench_of(dut, config, (5, 3, 2), source(dut.i, words_of(full) * count), steps), late,
              sink(dut.o_descriptor, descriptors, count), background=[tape_into(memory, dut)])
     assert payload == full[2:] * count
-    assert [memory[slot, block][-1] for slot in range(SLOTS) for block in range(3)] == tape_model(
-        full, SMALL, (5, 3, 2)) * SLOTS
+    blocks = range(0 if steps else 3)
+    assert set(memory) == {(slot, block) for slot in range(SLOTS) for block in blocks}
+    assert [memory[slot, block][-1] for slot in range(SLOTS) for block in blocks] == tape_model(
+        full, SMALL, (5, 3, 2)) * SLOTS * bool(blocks)
 
 
 @pytest.mark.parametrize("early", range(5))
@@ -328,9 +408,11 @@ def test_sequence_begins_at_zero_with_the_start(early):
 
 @pytest.mark.parametrize("pause", [2, 20])
 @pytest.mark.parametrize("sent", range(1, len(GOOD)))
-def test_stop_drops_the_packet_under_way(sent, pause):
+@pytest.mark.parametrize("build", BUILDS)
+def test_stop_drops_the_packet_under_way(build, sent, pause):
     """``running`` falls after ``sent`` words and rises again: STOPPED, and the sequence starts anew."""
-    dut = PacketDecoder(SMALL)
+    config, layers, steps = BUILDS[build]
+    dut = PacketDecoder(config)
     descriptors, payload = [], []
 
     async def body(ctx):
@@ -347,7 +429,7 @@ def test_stop_drops_the_packet_under_way(sent, pause):
         assert ctx.get(dut.sequence) == 1
         assert ctx.get(dut.idle)
 
-    simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), sink(dut.o_descriptor, descriptors, 3),
+    simulate(dut, bench_of(dut, config, layers, body, steps), sink(dut.o_descriptor, descriptors, 3),
              background=[sink(dut.o_payload, payload)])
     assert [(d.status, d.sequence) for d in descriptors] == [
         (ErrorCode.NONE, 0), (ErrorCode.STOPPED, 1), (ErrorCode.NONE, 0)]
@@ -356,7 +438,7 @@ def test_stop_drops_the_packet_under_way(sent, pause):
 
 
 def test_stop_while_blocks_are_written():
-    config, layers = CASES["17-5-4-3, 4 lanes"]
+    config, layers, _ = CASES["17-5-4-3, 4 lanes"]
     dut = PacketDecoder(config)
     descriptors = []
 

@@ -120,7 +120,8 @@ def test_overflow(which):
     reads = []
     for name, list_of in (("spikes_r", "spikes_r_list"), ("gradient", "layer")):
         for l, entries in kept[name].items():
-            reads += [({list_of: l, f"{name}_en": 1, f"{name}_index": n}, name, entry, len(entries)) for n, entry in enumerate(entries)]
+            for n, entry in enumerate(entries):
+                reads.append(({list_of: l, f"{name}_en": 1, f"{name}_index": n}, name, entry, len(entries)))
             reads.append(({list_of: l}, name, None, len(entries)))  # the layer stays until its last entry is seen
     first = len(writing) + 1
     second = first + len(reads) + 1

@@ -1,0 +1,189 @@
+"""Cycles of rule sparse-bptt against a walk through the schedules as the docstrings of hw/ word them, entry by entry."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from coldspike.hw.backward.error_lanes import ErrorLanes
+from coldspike.hw.backward.error_sweep import ErrorSweep
+from coldspike.hw.backward.gradient_sweep import GradientSweep
+from coldspike.hw.backward.trace_lanes import TraceLanes
+from coldspike.hw.forward.leaky_accumulator import LeakyAccumulator
+from coldspike.hw.forward.step_engine import StepForwardEngine
+from coldspike.model.exact import OverTimeRecord
+from coldspike.model.timing import TimingModel
+from coldspike.model.timing_over_time import backward, forward, gradient_sweep, jobs_written
+from coldspike.spec.lif import OverTime
+from coldspike.spec.pipeline import READOUT_FIXED
+
+from .test_over_time import Both, settings
+
+
+def forward_cycles(network, record, n):
+    """hw/forward/step_engine.py, step after step."""
+    lanes, steps = network.config.lanes, network.settings.steps
+    cycles = StepForwardEngine.LOAD + sum(row.count(True) for row in record.spikes[0][n].tolist())
+    for l, (place, spikes) in enumerate(zip(network.layout, record.spikes, strict=True), start=1):
+        is_output = l == network.depth
+        cycles += StepForwardEngine.LAYER
+        for t in range(steps + is_output):
+            events = spikes[n, t].tolist().count(True) if t < steps else 0
+            adding, scanning = LeakyAccumulator.TURN + place.out_blocks * (1 + events), 0
+            if t > 0:
+                sent = [True] * place.n_out if is_output else record.scanned[l - 1][n, t].tolist()
+                scanning = StepForwardEngine.SCAN + sum(max(1, sent[b:b + lanes].count(True)) for b in range(0, place.n_out, lanes))
+            cycles += max(adding, scanning)
+    return cycles
+
+
+def gradient_cycles(blocks, lanes, spikes, jobs):
+    """hw/backward/gradient_sweep.py, cycle after cycle: ``spikes`` and ``jobs`` (step, neuron), ascending."""
+    end = jobs[-1][0] if jobs else -1
+    entries = sorted([(t, 0, i) for t, i in spikes if t <= end] + [(m, 1, j) for m, j in jobs])
+    if not jobs:
+        return 1
+    begun, job, free = [], None, max(blocks, 2)
+    for cycle in itertools.count():
+        if not entries and cycle == job + blocks + 8:
+            return cycle + 1
+        if not entries or cycle < free:
+            continue
+        _, is_job, neuron = entries[0]
+        if is_job:
+            may = all(cycle >= at + TraceLanes.WRITTEN - i // lanes for i, at in begun)
+            may = may and (job is None or cycle >= job + GradientSweep.GRADIENT_REUSE)
+        else:
+            may = all(cycle >= at + TraceLanes.WRITTEN for i, at in begun if i == neuron)
+        if may:
+            entries.pop(0)
+            free = cycle + (blocks if is_job else 1)
+            if is_job:
+                job = cycle
+            else:
+                begun.append((neuron, cycle))
+
+
+def error_cycles(blocks, jobs, looks):
+    """hw/backward/error_sweep.py, entry after entry in reverse time: ``jobs`` (m, j), ``looks`` (t, i)."""
+    cycles = ErrorSweep.FIXED
+    for _, is_look in sorted([(m, 0) for m, _ in jobs if m > 0] + [(t, 1) for t, _ in looks], reverse=True):
+        cycles += 1 if is_look else max(blocks, ErrorLanes.DEPTH)
+    return cycles
+
+
+def backward_cycles(network, record, n):
+    """hw/backward/step_engine.py, state after state."""
+    if not record.train:
+        return 0
+    cycles = 0
+    for l in range(network.depth, 0, -1):
+        cycles += 1  # LOOK
+        if not record.learned[n]:
+            return cycles
+        blocks, jobs = network.layout[l - 1].in_blocks, record.jobs[l - 1][n].nonzero().tolist()
+        walk = gradient_cycles(blocks, network.config.lanes, record.spikes[l - 1][n].nonzero().tolist(), jobs)
+        if l > 1:
+            walk = max(walk, error_cycles(blocks, jobs, record.active[l - 2][n].nonzero().tolist()))
+        cycles += 1 + walk  # SWEEP, WALK
+    return cycles
+
+
+CASES = {  # layers, settings, more
+    "usual": ((7, 6, 5, 3), settings(), {}),
+    "one layer": ((6, 4), settings(1), {}),
+    "four layers, 4 lanes": ((13, 6, 9, 4, 3), settings(4, 10, 0.8), {"lanes": 4}),
+    "sum over time": ((6, 7, 4), settings(2, 9, over_time=OverTime.SUM), {}),
+    "one step": ((5, 4, 3), settings(2, 1, 2.0), {}),
+    "everything active": ((15, 9, 3), settings(2, 8, 100.0), {}),
+    "nothing active": ((5, 4, 3), settings(2, 8, 0.0), {}),
+    "no room": ((6, 5, 5, 6), settings(3, 12, 0.6), {"job_entries": 14, "spike_entries": 45}),
+}
+
+
+def records(name):
+    """A network and what some training and some inference samples did."""
+    layers, chosen, more = CASES[name]
+    both = Both(layers, chosen, 3, **more)
+    made = []
+    for density in (0.05, 0.3, 0.7):
+        spikes, labels = both.inputs(4, density)
+        made += [both.exact.train(spikes, labels)[3], both.exact.infer(spikes)[3]]
+    return both.exact, made
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cycles_of_samples(name):
+    network, made = records(name)
+    for record in made:
+        assert forward(network, record).tolist() == [forward_cycles(network, record, n) for n in range(4)]
+        assert backward(network, record).tolist() == [backward_cycles(network, record, n) for n in range(4)]
+    learned = torch.cat([record.learned for record in made if record.train])
+    assert bool(learned.any()) and bool(learned.all()) == (name != "no room")
+
+
+@pytest.mark.parametrize("name", ["usual", "no room"])
+def test_samples_that_teach_nothing(name):
+    """One look at the tape where it had no room, and no cycle for inference."""
+    network, made = records(name)
+    for record in made:
+        cycles, learned = backward(network, record), record.learned.numpy()
+        if record.train:
+            assert (cycles[~learned] == 1).all() and (cycles[learned] > 3 * network.depth).all()
+        else:
+            assert not cycles.any() and not learned.any()
+
+
+@pytest.mark.parametrize("name", ["usual", "sum over time", "no room"])
+def test_phase_counters(name):
+    """Sums over the samples, however they are grouped; the readout computes errors of training samples, and writes the jobs of
+    those that are learned from."""
+    network, made = records(name)
+    outputs, steps = network.layers[-1], network.settings.steps
+    writing = (steps if name == "sum over time" else 1) * outputs + 2
+    assert jobs_written(network) == writing
+    whole, split = TimingModel(), TimingModel()
+    for record in made:
+        found = whole(network, record)
+        written = int(record.written.sum())
+        assert found["FORWARD_CYCLES"] == sum(forward_cycles(network, record, n) for n in range(4))
+        assert found["BACKWARD_CYCLES"] == sum(backward_cycles(network, record, n) for n in range(4))
+        assert found["READOUT_CYCLES"] == record.train * 4 * (2 * outputs + READOUT_FIXED) + written * writing
+        assert found["TOTAL_CYCLES"] > found["FORWARD_CYCLES"] + found["READOUT_CYCLES"] + found["BACKWARD_CYCLES"]
+        parts = [split(network, single(record, n)) for n in range(4)]
+        assert {key: sum(part[key] for part in parts) for key in found} == found
+
+
+def single(record, n):
+    """Sample ``n`` alone."""
+    lists = {name: [each[n:n + 1] for each in getattr(record, name)] for name in ("spikes", "scanned", "active", "jobs")}
+    return OverTimeRecord(train=record.train, learned=record.learned[n:n + 1], written=record.written[n:n + 1], **lists)
+
+
+@pytest.mark.parametrize("lanes, inputs", [(2, 1), (2, 3), (2, 14), (4, 4), (4, 11), (8, 60)])
+def test_gradient_sweep(lanes, inputs):
+    """Few to many spikes and jobs: traces that are not back yet, columns that come again, jobs longer than their way."""
+    rng, outputs, steps = np.random.default_rng(inputs), 5, 7
+    place = SimpleNamespace(in_blocks=-(-inputs // lanes))
+    seen = set()
+    for of_spikes, of_jobs in itertools.product((0.0, 0.05, 0.3, 1.0), (0.0, 0.05, 0.4, 1.0)):
+        for _ in range(3):
+            spikes, jobs = rng.random((steps, inputs)) < of_spikes, rng.random((steps, outputs)) < of_jobs
+            rows = [[tuple(row) for row in np.argwhere(each).tolist()] for each in (spikes, jobs)]
+            found = gradient_sweep(place, lanes, spikes, jobs)
+            assert found == gradient_cycles(place.in_blocks, lanes, *rows)
+            seen.add(found)
+    assert min(seen) == 1 and len(seen) > 15
+
+
+@pytest.mark.parametrize("jobs, cycles", [([], 1), ([(4, 0)], 3 + 3 + 9), ([(0, 0), (0, 1)], 3 + 5 + 3 + 9)])
+def test_gradient_sweeps_by_hand(jobs, cycles):
+    """Three blocks are cleared in cycles 0 to 2; a spike of the last one begins in cycle 3, and the job not before 3 + 5 - 2."""
+    place, made, spikes = SimpleNamespace(in_blocks=3), np.zeros((5, 2), bool), np.zeros((5, 6), bool)
+    for m, j in jobs:
+        made[m, j] = True
+    assert gradient_sweep(place, 2, spikes, made) == cycles
+    spikes[0, 4] = True
+    assert gradient_sweep(place, 2, spikes, made) == cycles + 3 * bool(jobs)
