@@ -17,7 +17,7 @@ __all__ = ["GradientMemory"]
 
 class GradientMemory(wiring.Component):
     """P gradients a word, by columns. One accumulation a cycle, written 5 cycles after its address; words in flight must
-    differ in address (they do: a column block comes once a sample, or, over time, GradientSweep.GRADIENT_REUSE cycles later at least).
+    differ in address (they do: a column block comes once a sample or, over time, GradientSweep.GRADIENT_REUSE cycles later).
 
     Members
     -------
