@@ -124,8 +124,8 @@ HARDWARE = [
     Fault(name="transport-address", file="hw/transport/path.py", check=SGD,
           old="address.eq(self.word.address - self.offset)", new="address.eq(self.word.address - self.offset + 1)",
           why="feedback weights land one word further"),
-    Fault(name="transport-unwaited", file="hw/core.py", check=TOP_K,
-          old="readout.backward_ready.eq(~backward.busy & ~self._transport.busy)", new="readout.backward_ready.eq(~backward.busy)",
+    Fault(name="transport-unwaited", file="hw/rules/ttfs.py", check=TOP_K,
+          old="readout.backward_ready.eq(~backward.busy & ~core.transport.busy)", new="readout.backward_ready.eq(~backward.busy)",
           why="the backward pass meets feedback weights on their way"),
     Fault(name="transport-port", file="hw/memory/transposable.py", check=FOUR_LANES,
           old="Mux(reading[1], index, -self", new="Mux(reading[1], -index, -self",
@@ -141,7 +141,8 @@ HARDWARE = [
           old="keeps = (stored < 0) == (weight < 0)", new="keeps = (stored < 0) | (weight > 0)",
           why="negative signs stay"),
     Fault(name="early-start", file="hw/control/sequencer.py", check=EVERY_SAMPLE,
-          old="can_overlap = 1 if self._config.gradient_memory else settled", new="can_overlap = 1",
+          old="can_overlap = 1 if self._config.gradient_memory and self._config.rule is Rule.TTFS else settled",
+          new="can_overlap = 1",
           why="without a gradient memory a sample starts before the weights of the one before are written"),
 ]
 
