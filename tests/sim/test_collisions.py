@@ -7,18 +7,21 @@ import numpy as np
 import pytest
 from amaranth.hdl import Assert
 
+from coldspike.host.over_time import OverTimeOptions
 from coldspike.host.stimuli import random_settings
 from coldspike.host.verify import Verification
 from coldspike.hw.memory.ram import Ram
 from coldspike.hw.top import Coldspike
 from coldspike.model.device import GoldenDevice
 from coldspike.sim.device import SimulatedDevice
-from coldspike.spec.config import CoreConfig, Optimizer
+from coldspike.spec.config import CoreConfig, Optimizer, Rule
 from coldspike.spec.network import Readout
 
 COLLISION, TRANSPARENT = "collision", "transparent"
 LAYERS = (9, 11, 6, 3)
-BUILDS = {"sgd": {}, "momentum": {"optimizer": Optimizer.SIGN_MOMENTUM}, "no gradient memory": {"gradient_memory": False}}
+OVER_TIME = OverTimeOptions(steps=12, tau=10.0, window=0.5, over_time="max")
+BUILDS = {"sgd": {}, "momentum": {"optimizer": Optimizer.SIGN_MOMENTUM}, "no gradient memory": {"gradient_memory": False},
+          "sparse-bptt": OVER_TIME.build(LAYERS)}
 
 
 class Watched(Coldspike):
@@ -44,7 +47,11 @@ def reporting(elaborate):
 def test_nothing_is_read_while_it_is_written(build, monkeypatch, capfd):
     monkeypatch.setattr(Ram, "elaborate", reporting(Ram.elaborate))
     config = CoreConfig.for_network(LAYERS, lanes=4, **BUILDS[build])
-    settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL)
+    over_time = None
+    if config.rule is Rule.SPARSE_BPTT:
+        over_time = OVER_TIME.random_settings(config, np.random.default_rng(2), LAYERS)
+    settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL,
+                               over_time=over_time)
     with SimulatedDevice(config, top=Watched) as device:
         check = Verification(GoldenDevice(config), device, settings, seed=1)
         for _ in range(4):
