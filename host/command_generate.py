@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..spec.config import Optimizer
+from ..spec.config import Optimizer, Rule
 from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .files import write_whole
@@ -23,14 +23,22 @@ def generate(
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     feedback_precision: Annotated[str, typer.Option(help=f"feedback weights: {', '.join(Precision)}")] = str(Precision.FULL),
     partial_transport: Annotated[bool, typer.Option(help="build the choice of single weights: top-k, random, change")] = False,
+    rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}")] = str(Rule.TTFS),
+    max_steps: Annotated[int, typer.Option(help="sparse-bptt: most time steps of a sample")] = 128,
+    spike_entries: Annotated[int, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = 4096,
+    job_entries: Annotated[int, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = 4096,
     out: Annotated[Path, typer.Option(help="folder for coldspike.v and coldspike.json")] = Path("build"),
 ) -> None:
     """Write the accelerator as Verilog, with a JSON description: configuration, register map, digest."""
-    for name, value, known in (("optimizer", optimizer, Optimizer), ("feedback-precision", feedback_precision, Precision)):
+    for name, value, known in (("optimizer", optimizer, Optimizer), ("feedback-precision", feedback_precision, Precision),
+                               ("rule", rule, Rule)):
         if value not in set(known):
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(known)}")
+    tape = {"max_steps": max_steps, "spike_entries": spike_entries, "job_entries": job_entries}
+    over_time = {} if rule == Rule.TTFS else {"rule": rule, **tape}
     config = build(layer_sizes(layers), lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
-                   weight_fraction=weight_fraction, feedback_precision=feedback_precision, partial_transport=partial_transport)
+                   weight_fraction=weight_fraction, feedback_precision=feedback_precision, partial_transport=partial_transport,
+                   **over_time)
     from ..hw import verilog  # Amaranth is needed only here
 
     text, facts = verilog.generate(config), verilog.description(config)

@@ -38,9 +38,10 @@ def events_per_sample(counters: Counters, layers: tuple[int, ...]) -> list[float
     return [counters[f"EVENTS_{l}"] / samples(counters) for l in range(len(layers) - 1)]
 
 
-def active_fraction(counters: Counters, layers: tuple[int, ...]) -> list[float]:
-    """Share of the neurons of weight layers 1 to L that the backward engine walked, mean per training sample."""
-    trained = max(1, counters["SAMPLES_TRAINED"])
+def active_fraction(counters: Counters, layers: tuple[int, ...], steps: int = 1) -> list[float]:
+    """Share of the neurons of weight layers 1 to L, each in ``steps`` time steps, that the backward engine walked, mean per
+    training sample."""
+    trained = max(1, counters["SAMPLES_TRAINED"]) * steps
     return [counters[f"ACTIVE_{l}"] / trained / layers[l] for l in range(1, len(layers))]
 
 

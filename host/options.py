@@ -159,7 +159,7 @@ class TrainOptions:
         out["layers"] = "-".join(map(str, self.layers))
         for name in LISTS:
             value = getattr(self, name)
-            out[name] = list(value) if len(value) > 1 else value[0] if value else None
+            out[name.replace("_", "-")] = list(value) if len(value) > 1 else value[0] if value else None
         if self.rule == Rule.TTFS:
             del out["rule"]
         return {name: value for name, value in out.items() if value is not None}

@@ -40,7 +40,7 @@ def row(state: RunState, options: TrainOptions, config: CoreConfig, test_accurac
     }
     out |= {f"{phase}_cycles": count for phase, count in measures.cycles(counters).items()}
     out |= {f"events_{l}": mean for l, mean in enumerate(measures.events_per_sample(counters, layers))}
-    shares = measures.active_fraction(counters, layers)
+    shares = measures.active_fraction(counters, layers, options.steps or 1)
     out |= {f"active_fraction_{l}": share for l, share in enumerate(shares, start=1)}
     out |= {name.lower(): counters[name] for name in CLIP_COUNTERS if name in counters}
     rates = options.settings(state.epoch).rates(config)
@@ -69,7 +69,7 @@ def summary(options: TrainOptions, device: Device, state: RunState, memories: di
     reduction = measures.transport_reduction(counters, layers)
     epoch = state.epoch - 1
     return {
-        "device": options.device, "rule": "ttfs", "feedback": options.feedback, "transport": options.transport,
+        "device": options.device, "rule": options.rule, "feedback": options.feedback, "transport": options.transport,
         "interval": options.interval, "readout": options.readout, "optimizer": options.optimizer, "data": options.data,
         "layers": list(layers), "lanes": options.lanes, "seed": options.seed, "epochs": state.epoch,
         "batch_size": options.batch_size, "learning_rate": list(options.lr), "lr_decay": options.lr_decay,
@@ -82,7 +82,7 @@ def summary(options: TrainOptions, device: Device, state: RunState, memories: di
         "lane_utilization": measures.lane_utilization(counters, layers, options.lanes),
         "transported_weights": counters["WEIGHTS_TRANSPORTED"], "transport_reduction": reduction,
         "events_per_sample": measures.events_per_sample(counters, layers),
-        "active_fraction": measures.active_fraction(counters, layers),
+        "active_fraction": measures.active_fraction(counters, layers, options.steps or 1),
         "simulated_cycles_per_second": state.clock_cycles / seconds if state.clock_cycles else None,
         "samples_per_second": trained / seconds,
         "train_seconds": state.train_seconds, "wall_seconds": state.wall_seconds,

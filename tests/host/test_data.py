@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldspike.host import data, download
-from coldspike.host.encode import encode
+from coldspike.host.encode import encode, encode_steps
 from coldspike.host.idx import read_idx
 from coldspike.host.problems import DataError, OptionError
 
@@ -150,3 +151,20 @@ def test_a_bad_download_leaves_nothing(cache, spoil, message):
     with pytest.raises(DataError, match=message):
         download.fetch("set/file.gz", source.as_uri(), hashlib.md5(b"content").hexdigest())
     assert not list((folder / "set").iterdir())
+
+
+def test_images_over_time_are_one_spike_of_each_bright_pixel_the_brighter_the_earlier():
+    split = data.load("digits", 8, samples=5, test_samples=2, steps=100).train
+    levels = data.load("digits", 4, samples=5, test_samples=2).train.times / 16
+    assert len(split) == 5 and split.starts[-1] == len(split.events)
+    for number, events in enumerate(split.take(np.arange(5))):
+        step, index = events >> 16, events & 0xFFFF
+        assert (np.diff(events.astype(np.int64)) > 0).all() and len(set(index.tolist())) == len(index)
+        expected = {i: math.floor(20 * math.log(x / (x - 0.2))) for i, x in enumerate(levels[number]) if x > 0.2}
+        assert dict(zip(index.tolist(), step.tolist(), strict=True)) == {i: t for i, t in expected.items() if t < 100}
+    assert np.array_equal(split.first(2, "samples").events, split.events[:split.starts[2]])
+
+
+def test_steps_of_extreme_values():
+    assert encode_steps(np.array([0, 0.2, 0.2000001, 1.0, 0.5]), 100).tolist() == [100, 100, 100, 4, 10]
+    assert encode_steps(np.array([0.9]), 5).tolist() == [0]

@@ -1,7 +1,12 @@
+import math
+import re
+import tomllib
+
 import pytest
 
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
+from coldspike.spec.config import Rule
 
 
 @pytest.fixture
@@ -118,3 +123,36 @@ def test_a_run_does_not_become_another(given, message):
 def test_every_option_says_what_it_is():
     import dataclasses
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainOptions))
+
+
+def test_a_rule_refuses_the_options_of_another_by_name():
+    for given, text in (
+        ({"timesteps": 5}, "--timesteps 5: rule ttfs knows none"), ({"error_scales": "1,0"}, "--error-scales (1, 0): rule ttfs"),
+        ({"rule": "sparse-bptt", "clip": 2.0}, "--clip 2.0: rule sparse-bptt knows none"),
+        ({"rule": "sparse-bptt", "gradient_memory": False}, "--gradient-memory False: rule sparse-bptt"),
+        ({"rule": "sparse-bptt", "over_time": "mean"}, "--over-time 'mean' is unknown; choose one of: max, sum"),
+        ({"rule": "sparse-bptt", "error_scales": "1.5,0"}, "whole numbers are needed"),
+        ({"rule": "bptt"}, "--rule 'bptt' is unknown"),
+    ):
+        with pytest.raises(OptionError, match=re.escape(text)):
+            resolve(given)
+
+
+@pytest.mark.parametrize("given, text", [
+    ({"tau": -1.0}, "tau = -1.0"), ({"window": -0.1}, "window = -0.1"), ({"timesteps": 0}, "max_steps = 0"),
+    ({"error_scales": "1,2,3"}, "3 error scales for 2 weight layers"), ({"error_scales": "40,0"}, "scale 40 of layer 1"),
+    ({"gain": 16}, "gain = 16: this build has 0 to 15"), ({"spike_entries": 0}, "spike_entries = 0"),
+])
+def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
+    with pytest.raises(OptionError, match=re.escape(text)):
+        resolve({"rule": "sparse-bptt"} | given).core_config()
+
+
+def test_options_over_time_are_recorded_and_resumed():
+    options = resolve({"rule": "sparse-bptt", "window": math.inf, "timesteps": 30})
+    assert options.plain()["rule"] == "sparse-bptt" and options.plain()["error-scales"] == [2, 0]
+    assert resume(options.plain(), {}) == options and resume(tomllib.loads(options.toml()), {}) == options
+    assert "rule" not in resolve({}).plain() and "timesteps" not in resolve({}).plain()
+    core = options.core_config()
+    assert (core.rule, core.max_steps) == (Rule.SPARSE_BPTT, 30)
+    assert options.settings(0).over_time.window >= 1 << 19

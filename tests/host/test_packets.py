@@ -113,3 +113,10 @@ def test_wrong_results_are_named(change, message):
 def test_missing_results_are_counted(length):
     with pytest.raises(DriverError, match=r"^the accelerator returned [01] complete result packets instead of 2; "):
         packets.check_results(GOOD[0][:length], GOOD[1][:length], KINDS, 7)
+
+
+def test_events_over_time_are_packets_of_their_own_length():
+    events = [np.array([3, 1 << 16], np.uint32), np.zeros(0, np.uint32), np.array([5], np.uint32)]
+    words, last = packets.encode_events(events, np.array([2, 0, 7]), train=np.array([True, False, True]))
+    assert words.tolist() == [1 | 1 << 8 | 2 << 16, 2, 3, 1 << 16, 1, 0, 1 | 1 << 8 | 7 << 16, 1, 5]
+    assert np.flatnonzero(last).tolist() == [3, 5, 8]
