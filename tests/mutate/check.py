@@ -14,11 +14,12 @@ import numpy as np
 QUICK = ("-O0", "-fvisibility=hidden")  # a device that runs for a second is not worth optimising
 
 
-def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, **options) -> dict:
+def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, over_time=None, **options) -> dict:
     """Mismatches by kind of state, and how many values were compared. Arguments as those of ``coldspike verify``; ``scheme`` are
-    those of ``schemes`` behind the depth."""
+    those of ``schemes`` behind the depth, ``over_time`` those of OverTimeOptions, for rule sparse-bptt."""
     from coldspike.host.devices import open_device
     from coldspike.host.options import READOUTS
+    from coldspike.host.over_time import OverTimeOptions
     from coldspike.host.schemes import schemes
     from coldspike.host.stimuli import random_settings
     from coldspike.host.verify import Verification
@@ -26,10 +27,12 @@ def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readou
     from coldspike.spec.config import CoreConfig
 
     device.build_library = functools.partial(device.build_library, cxx_flags=QUICK)
-    config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options)
+    runs = OverTimeOptions(*over_time) if over_time else None
+    config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options, **(runs.build(tuple(layers)) if runs else {}))
     settings = random_settings(np.random.default_rng([seed, 2]), config, tuple(layers), batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,
-                               schemes=schemes(len(layers) - 1, *scheme) if scheme else ())
+                               schemes=schemes(len(layers) - 1, *scheme) if scheme else (),
+                               over_time=runs and runs.random_settings(config, np.random.default_rng([seed, 3]), tuple(layers)))
     simulated = open_device("simulated", config, stall=stall, stall_seed=seed)
     try:
         check = Verification(open_device("golden", config), simulated, settings, seed=seed, total_cycles=not stall)

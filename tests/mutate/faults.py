@@ -25,12 +25,14 @@ class Check:
     gradient_bits: int = 32
     partial_transport: bool = False
     scheme: tuple = ()
+    over_time: tuple = ()
 
     def words(self) -> str:
         """What sets it apart, for people."""
         parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
         parts += ["no gradient memory"] * (not self.gradient_memory) + ["no weight decay"] * (not self.weight_decay)
         parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
+        parts += [f"sparse-bptt over {self.over_time[0]} steps"] if self.over_time else []
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
         return ", ".join(parts)
@@ -56,6 +58,34 @@ NO_DECAY = Check(layers=(7, 5, 3), optimizer="sign-momentum", weight_decay=False
 EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
 FOUR_LANES = Check(layers=(6, 5, 3), lanes=4)
 SPARSE = Check(layers=(6, 5, 3), lanes=4, readout="spike-time", batch_size=1, batches=12, seed=2)  # last columns are skipped
+# Hidden layers of one and of several blocks, steps enough for decays of every length, a tape that some samples overflow.
+OVER_TIME = Check(layers=(7, 9, 3, 4), batches=8, over_time=(24, 6.0, 0.6, "max", 200, 60))
+
+OVER_TIME_FAULTS = [
+    Fault(name="no-reset", file="hw/forward/leaky_accumulator.py", check=OVER_TIME, old="Mux(fired, reset, half)", new="half",
+          why="what fires keeps its potential"),
+    Fault(name="no-error-decay", file="hw/backward/error_sweep.py", check=OVER_TIME,
+          old="decays.eq(loaded & (after.step != next_job.step))", new="decays.eq(0)", why="errors do not fade between steps"),
+    Fault(name="look-later", file="hw/backward/error_sweep.py", check=OVER_TIME,
+          old="taken.steps.eq(u - next_look.step)", new="taken.steps.eq(u - next_look.step + 1)",
+          why="an active neuron sees errors as of a step before its own"),
+    Fault(name="trace-rounding", file="hw/backward/trace_lanes.py", check=OVER_TIME,
+          old="seen.eq(round_shift(product, DECAY.fraction))", new="seen.eq(product >> DECAY.fraction)",
+          why="traces are rounded down"),
+    Fault(name="overflow-learned", file="hw/backward/step_engine.py", check=OVER_TIME,
+          old="with m.If(self.overflow):", new="with m.If(0):", why="a sample that lost spikes is learned from"),
+    Fault(name="model-halves", file="model/exact/over_time.py", check=OVER_TIME,
+          old="active.append(halves[l % 2].keep(entries))", new="active.append(halves[0].keep(entries))",
+          why="all hidden layers' active neurons share one half of the tape"),
+    Fault(name="timing-trace", file="model/timing_over_time.py", check=OVER_TIME,
+          old="begin + at.TRACE_WRITTEN - i // lanes)", new="begin + at.TRACE_WRITTEN)",
+          why="a job is thought to wait for a trace that it reaches later"),
+]
+
+HARDWARE = [
+    Fault(name="no-reset", file="hw/forward/leaky_accumulator.py", check=OVER_TIME, old="RESET", new="RESET",
+          why="what fires keeps its potential"),
+]
 
 HARDWARE = [
     Fault(name="saturate", file="hw/arithmetic/rounding.py", check=SGD,
@@ -195,4 +225,4 @@ TIMING = [
           why="skipped columns are not thought to hide the pipeline's drain"),
 ]
 
-FAULTS = HARDWARE + MODEL + TIMING
+FAULTS = HARDWARE + MODEL + TIMING + OVER_TIME_FAULTS
