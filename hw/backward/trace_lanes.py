@@ -73,8 +73,9 @@ class TraceLanes(wiring.Component):
         weigh, error = spread(m, jobs[6], c.lanes, "weigh"), spread(m, values[6], c.lanes, "error")
         m.d.comb += powers.r_en.eq(asks[3])
         for k in range(c.lanes):
-            m.submodules[f"last_{k}"] = last = Ram(self.step.shape(), self._depth)
-            m.submodules[f"trace_{k}"] = trace = Ram(shape_of(form), self._depth)
+            # A spike reads its word in all lanes, and may meet the write of a neighbour's there: nobody looks at that lane then.
+            m.submodules[f"last_{k}"] = last = Ram(self.step.shape(), self._depth, forwarded=True)
+            m.submodules[f"trace_{k}"] = trace = Ram(shape_of(form), self._depth, forwarded=True)
             place, grow = Signal(name=f"place_{k}"), Signal(name=f"grow_{k}")
             since = Signal.like(powers.r_addr[k], name=f"since_{k}")
             factor, kept = Signal(DECAY.bits, name=f"factor_{k}"), Signal(shape_of(form), name=f"kept_{k}")

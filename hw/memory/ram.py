@@ -21,7 +21,7 @@ class Ram(wiring.Component):
     block : in block RAM, however small; else synthesis chooses between that and LUTs.
     transparent : a read of the address written in the same cycle gives the new word; otherwise the old one
         (undefined in hardware: users must not collide).
-    forwarded : the user forwards such a word itself, and does not look at what is read then.
+    forwarded : the user forwards such a word itself where it is needed, and does not look at what is read then.
 
     Members
     -------

@@ -113,7 +113,7 @@ class Sample:
 
         inner = range(1, len(sizes) - 1)
         return OverTimeRecord(
-            train=True, learned=torch.tensor([True]), scanned=[],
+            train=True, learned=torch.tensor([True]), written=torch.tensor([True]), scanned=[],
             spikes=[marks(self.spikes[l], sizes[l]) for l in range(len(sizes) - 1)],
             active=[marks([entry[:2] for entry in self.active[l - 1]], sizes[l]) for l in inner],
             jobs=[marks(self.oracle.jobs[l], sizes[l]) for l in range(1, len(sizes))])
