@@ -23,6 +23,13 @@ IMAGE_BITS = 12   # of a pixel, on its way to a time step
 DIGITS_SEED = 0    # the split is a fact of the data set here, not of a run
 
 
+def checked_count(present: int, count: int | None, what: str) -> int:
+    """``count``, or all that are ``present`` for None. Raises OptionError where there are fewer."""
+    if count is not None and not 1 <= count <= present:
+        raise OptionError(f"{what} = {count}: this data set has 1 to {present}")
+    return present if count is None else count
+
+
 @dataclass(frozen=True, kw_only=True)
 class Split:
     """Samples of one kind.
@@ -41,10 +48,7 @@ class Split:
 
     def first(self, count: int | None, what: str) -> "Split":
         """The first ``count`` samples (None: all). Raises OptionError where there are fewer."""
-        if count is None:
-            return self
-        if not 1 <= count <= len(self):
-            raise OptionError(f"{what} = {count}: this data set has 1 to {len(self)}")
+        count = checked_count(len(self), count, what)
         return Split(times=self.times[:count], labels=self.labels[:count])
 
     def take(self, chosen: np.ndarray) -> np.ndarray:
@@ -72,10 +76,7 @@ class EventSplit:
 
     def first(self, count: int | None, what: str) -> "EventSplit":
         """As of Split."""
-        if count is None:
-            return self
-        if not 1 <= count <= len(self):
-            raise OptionError(f"{what} = {count}: this data set has 1 to {len(self)}")
+        count = checked_count(len(self), count, what)
         return EventSplit(events=self.events[:self.starts[count]], starts=self.starts[:count + 1], labels=self.labels[:count])
 
     def take(self, chosen: np.ndarray) -> list[np.ndarray]:
@@ -135,13 +136,12 @@ def load(name: str, time_bits: int, samples: int | None = None, test_samples: in
 
 def over_time(split: Split, steps: int) -> EventSplit:
     """Images as one spike of each bright pixel."""
-    step = encode_steps(np.arange((1 << IMAGE_BITS) + 1) / (1 << IMAGE_BITS), steps)[split.times]
-    sample, index = np.nonzero(step < steps)
-    when = step[sample, index]
-    order = np.lexsort((index, when, sample))
+    table = encode_steps(np.arange((1 << IMAGE_BITS) + 1) / (1 << IMAGE_BITS), steps)
+    sample, index = np.nonzero((table < steps)[split.times])
+    # Sorted as numbers, samples follow each other and the lower halves are their events in order.
+    ordered = np.sort(sample << 32 | table[split.times[sample, index]] << 16 | index)
     counts = np.bincount(sample, minlength=len(split))
-    return EventSplit(events=(index | when << 16)[order].astype(np.uint32), starts=np.concatenate([[0], counts.cumsum()]),
-                      labels=split.labels)
+    return EventSplit(events=ordered.astype(np.uint32), starts=np.concatenate([[0], counts.cumsum()]), labels=split.labels)
 
 
 def encode_levels(levels: np.ndarray, maximum: int, time_bits: int) -> np.ndarray:
