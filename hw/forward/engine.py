@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
+from ..arithmetic.draining import draining_enable
 from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
 from .rule import SpikeLayout, TtfsRule
@@ -69,17 +70,11 @@ class ForwardEngine(wiring.Component):
         c, network = self._config, self.network
         m.submodules.accumulator = accumulator = SynapseAccumulator(c)
         m.submodules.scan = scan = NeuronScan(c)
-        # The rule's pipeline moves only while a scan feeds it (through a register) or slots are still inside. Its enable is
-        # a register, too: the net reaches two thousand flip-flops.
-        rule, draining, moving = TtfsRule(c), Signal(range(TtfsRule.LATENCY + 3)), Signal()
-        m.submodules.rule = EnableInserter(moving)(rule)
+        # The rule's pipeline moves only while a scan feeds it (through a register) or slots are still inside.
+        rule = TtfsRule(c)
+        m.submodules.rule = EnableInserter(draining_enable(m, scan.busy, TtfsRule.LATENCY))(rule)
         m.submodules.tape = tape = TapeWriter(c, address_bits=len(self.tape_address))
         m.submodules.spikes = spikes = SyncFIFOBuffered(width=EventLayout(c).size, depth=c.max_neurons + 2)
-        m.d.sync += moving.eq(scan.busy | (draining != 0))
-        with m.If(scan.busy):
-            m.d.sync += draining.eq(TtfsRule.LATENCY + 2)
-        with m.Elif(draining != 0):
-            m.d.sync += draining.eq(draining - 1)
 
         # Layer being accumulated (l - 1), layer being scanned, and the sample's context.
         sample = Signal(_SampleLayout(c))

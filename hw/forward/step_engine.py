@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, LifFormats
+from ..arithmetic.draining import draining_enable
 from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, shape_of
 from .leaky_accumulator import LeakyAccumulator, membrane_sum
 from .lif_rule import LifRule, window_shape
@@ -82,13 +83,8 @@ class StepForwardEngine(wiring.Component):
         m.submodules.accumulator = accumulator = LeakyAccumulator(c)
         m.submodules.scan = scan = StepScan(c)
         # The rule's pipeline moves only while a scan feeds it or slots are still inside, as in ForwardEngine.
-        rule, draining, moving = LifRule(c), Signal(range(LifRule.LATENCY + 3)), Signal()
-        m.submodules.rule = EnableInserter(moving)(rule)
-        m.d.sync += moving.eq(scan.busy | (draining != 0))
-        with m.If(scan.busy):
-            m.d.sync += draining.eq(LifRule.LATENCY + 2)
-        with m.Elif(draining != 0):
-            m.d.sync += draining.eq(draining - 1)
+        rule = LifRule(c)
+        m.submodules.rule = EnableInserter(draining_enable(m, scan.busy, LifRule.LATENCY))(rule)
 
         # The layer in work (l - 1), its step, and the sample's context.
         layer, is_output, step, last = Signal(bits_for(c.max_layers)), Signal(), Signal.like(self.steps), Signal()
