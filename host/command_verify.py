@@ -14,7 +14,7 @@ from .builds import build, layer_sizes
 from .devices import open_device
 from .measures import cycles
 from .options import READOUTS, comma_numbers
-from .over_time import OVER_TIME, OverTimeOptions
+from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .schemes import FEEDBACKS, TRANSPORTS, needs_choice, schemes
 from .stimuli import random_settings
@@ -50,6 +50,8 @@ def verify(
     window: Annotated[float, typer.Option(min=0, help="sparse-bptt: active neurons have |V - 1| < w; inf: all")] = 0.2,
     tau: Annotated[float, typer.Option(help="sparse-bptt: time constant of a potential, in steps")] = 10.0,
     over_time: Annotated[str, typer.Option(help=f"sparse-bptt: logits of the readout's {' or '.join(OVER_TIME)}")] = "max",
+    gradients: Annotated[str, typer.Option(help=f"sparse-bptt: gradients are summed as is {' or by '.join(GRADIENTS)}"),
+                         ] = "cheaper",
     spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = None,
     job_entries: Annotated[int | None, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = None,
     corrupt: Annotated[bool, typer.Option("--corrupt", help="flip one bit of what is compared: must fail")] = False,
@@ -61,11 +63,13 @@ def verify(
     """
     for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
                                  ("optimizer", optimizer, list(Optimizer)), ("rule", rule, list(Rule)),
-                                 ("over-time", over_time, OVER_TIME)):
+                                 ("over-time", over_time, OVER_TIME), ("gradients", gradients, GRADIENTS)):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     sizes = layer_sizes(layers)
-    runs = OverTimeOptions(timesteps, tau, window, over_time, spike_entries, job_entries) if rule == Rule.SPARSE_BPTT else None
+    runs = None
+    if rule == Rule.SPARSE_BPTT:
+        runs = OverTimeOptions(timesteps, tau, window, over_time, gradients, spike_entries, job_entries)
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport),

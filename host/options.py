@@ -13,7 +13,7 @@ from ..spec.transport import Precision
 from .builds import build, layer_sizes
 from .data import DATA_SETS
 from .devices import DEVICES
-from .over_time import OVER_TIME, OverTimeOptions
+from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .schemes import FEEDBACKS, has_interval, needs_choice, schemes
 from .settings import NetworkSettings
@@ -36,7 +36,7 @@ SPARSE_DEFAULTS: dict[str, dict] = {
 FBP_INTERVAL = 100
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales")
 OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
-                      "spike_entries": 4096, "job_entries": 4096}
+                      "gradients": "cheaper", "spike_entries": 4096, "job_entries": 4096}
 TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
 
 
@@ -86,6 +86,7 @@ class TrainOptions:
     gain: int | None = option("sparse-bptt: logits are 2^gain times that", int)
     error_scales: tuple[int, ...] = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the build's "
                                            "error_fraction, a comma-separated list", str, ())
+    gradients: str | None = option(f"sparse-bptt: gradients are summed as is {' or by '.join(GRADIENTS)}", str)
     spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
     job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
@@ -115,8 +116,9 @@ class TrainOptions:
             if getattr(self, name) != usual:
                 raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
                                   "another --rule")
-        if self.rule != Rule.TTFS and self.over_time not in OVER_TIME:
-            raise OptionError(f"--over-time {self.over_time!r} is unknown; choose one of: {', '.join(OVER_TIME)}")
+        for name, choices in (("over_time", OVER_TIME), ("gradients", GRADIENTS)) if self.rule != Rule.TTFS else ():
+            if getattr(self, name) not in choices:
+                raise OptionError(f"{flag(name)} {getattr(self, name)!r} is unknown; choose one of: {', '.join(choices)}")
 
     @property
     def steps(self) -> int | None:
@@ -127,7 +129,8 @@ class TrainOptions:
     def _over_time(self) -> OverTimeOptions | None:
         if self.rule == Rule.TTFS:
             return None
-        return OverTimeOptions(self.timesteps, self.tau, self.window, self.over_time, self.spike_entries, self.job_entries)
+        return OverTimeOptions(self.timesteps, self.tau, self.window, self.over_time, self.gradients, self.spike_entries,
+                               self.job_entries)
 
     def core_config(self) -> CoreConfig:
         """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""

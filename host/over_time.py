@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec.config import CoreConfig, Rule
-from ..spec.lif import LifSettings, OverTime
+from ..spec.lif import GradientForm, LifSettings, OverTime
 from .problems import OptionError
 
-__all__ = ["OVER_TIME", "OverTimeOptions"]
+__all__ = ["GRADIENTS", "OVER_TIME", "OverTimeOptions"]
 
 OVER_TIME = {"max": OverTime.MAX, "sum": OverTime.SUM}
+GRADIENTS = {"cheaper": GradientForm.CHEAPER, "active": GradientForm.ACTIVE, "spikes": GradientForm.SPIKES}
 
 EVERYTHING = 1 << 20
 """A window beyond every potential, in units of the last bit."""
@@ -27,6 +28,7 @@ class OverTimeOptions:
     tau : time constant of a potential, in steps; it keeps exp(-1 / tau) from step to step, at 0 nothing.
     window : w in |V - 1| < w; inf: all neurons pass gradient.
     over_time : what of the readout is the logit, as in OVER_TIME.
+    gradients : how gradients are summed, as in GRADIENTS.
     spike_entries, job_entries : of the build's tape; None: enough for any sample.
     """
 
@@ -34,6 +36,7 @@ class OverTimeOptions:
     tau: float
     window: float
     over_time: str
+    gradients: str = "cheaper"
     spike_entries: int | None = None
     job_entries: int | None = None
 
@@ -64,7 +67,7 @@ class OverTimeOptions:
         """How the network runs; ``one`` is 1.0 in the weight format. Raises OptionError for values out of range."""
         try:
             return LifSettings(steps=self.steps, beta=self.beta, window=self.window_bits(one), scales=scales, gain=gain,
-                               over_time=OVER_TIME[self.over_time])
+                               over_time=OVER_TIME[self.over_time], gradients=GRADIENTS[self.gradients])
         except ValueError as error:
             raise OptionError(str(error)) from None
 

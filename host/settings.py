@@ -102,7 +102,7 @@ class NetworkSettings:
             most = (1 << SHIFT_BITS) - 1 - given.base_shift(config)
             raise OptionError(f"error scales {given.scales}: one layer's may lie {most} above that of the layer before")
         window = min(given.window, (1 << WINDOW_BITS) - 1)  # beyond every potential
-        return {"STEPS": given.steps, "WINDOW": window,
+        return {"STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients),
                 "LOGIT": int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS} | shifts
 
     def _transport_registers(self, config: CoreConfig) -> dict[str, int]:

@@ -7,9 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..spec.config import CoreConfig, Rule, bits_for
 from ..spec.packets import Space
 from ..spec.transport import Precision
-from .arithmetic.delay import delay
 from .arithmetic.spread import spread
-from .backward.gradient_memory import GradientMemory
 from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .io.memory_access import MemoryAccess
@@ -61,7 +59,7 @@ class TrainingCore(wiring.Component):
         self._units = {Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[c.rule](c)
         self._forward, self._readout, self._backward = self._units.forward, self._units.readout, self._units.backward
         m.submodules.sequencer = self.sequencer = Sequencer(c)
-        m.submodules.update = self._update = UpdateEngine(c)
+        m.submodules.update = self._update = UpdateEngine(c, self._units.gradient_memory.READ_LATENCY)
         m.submodules.transport = self.transport = TransportController(c)
         m.submodules.memory_access = self.access = MemoryAccess(c)
         self._units.add(m, self)
@@ -69,7 +67,7 @@ class TrainingCore(wiring.Component):
         m.submodules.feedback = self._feedback = LaneRam(shape_of(c.feedback), c.lanes, c.feedback_words, block=True)
         self._gradients = None
         if c.gradient_memory:
-            m.submodules.gradients = self._gradients = GradientMemory(c)
+            m.submodules.gradients = self._gradients = self._units.gradient_memory(c)
         # Whether the host holds the memories, known to each lane well before its first word.
         self._host_writes = spread(m, self.access.busy, c.lanes, "host_writes")
         for engine in (self._forward, self._backward, self._update, self.transport, self.access):
@@ -112,18 +110,15 @@ class TrainingCore(wiring.Component):
             backward.start.eq(readout.backward_start),
         ]
         if self._gradients is not None:
-            gradients, ahead = self._gradients, self._units.contribution_latency - GradientMemory.READ_LATENCY
-            m.d.comb += [
-                gradients.add_en.eq(delay(m, backward.word_en, ahead, "adding")),
-                gradients.add_addr.eq(delay(m, backward.word.address, ahead, "adding_address")),
-            ]
+            gradients = self._gradients
+            m.d.comb += [gradients.add_en.eq(backward.word_en), gradients.add_word.eq(backward.word)]
             m.d.comb += [gradients.contribution[k].eq(backward.contribution[k]) for k in range(self._config.lanes)]
 
     def _connect_update(self, m):
         update, transport, backward, sequencer = self._update, self.transport, self._backward, self.sequencer
         m.d.comb += [
             update.settings.eq(self.settings), update.forget.eq(self.started), update.start.eq(sequencer.update_start),
-            update.add_en.eq(backward.word_en), update.add_word.eq(backward.word),
+            update.mark_en.eq(backward.mark_en), update.mark.eq(backward.mark),
             transport.settings.eq(self.settings), transport.load.eq(self.started),
             transport.update_done.eq(sequencer.update_done),
             self.position.eq(transport.position),
@@ -132,6 +127,8 @@ class TrainingCore(wiring.Component):
             m.d.comb += update.contribution[k].eq(backward.contribution[k])
             if self._gradients is not None:
                 m.d.comb += update.gradient_data[k].eq(self._gradients.r_data[k])
+        if self._gradients is None:
+            m.d.comb += [update.add_en.eq(backward.word_en), update.add_word.eq(backward.word)]
 
     def _connect_weights(self, m):
         """Weight memory: rows for the forward engine, columns for update and host, which never meet it in a cycle; columns for
@@ -232,13 +229,14 @@ class TrainingCore(wiring.Component):
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self.access
         m.d.comb += [
-            gradients.r_en.eq(update.gradient_en | read), gradients.r_addr.eq(update.gradient_addr),
-            gradients.w_en.eq(update.kept_en | write), gradients.w_addr.eq(update.kept_addr),
+            gradients.r_en.eq(update.gradient_en | read), gradients.r_word.eq(update.gradient_word),
+            gradients.w_en.eq(update.kept_en | write), gradients.w_word.eq(update.kept_word),
         ]
         m.d.comb += [gradients.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], update.kept[k]))
                      for k in range(self._config.lanes)]
         with m.If(access.busy):
-            m.d.comb += [gradients.r_addr.eq(access.access.address), gradients.w_addr.eq(access.access.address)]
+            m.d.comb += [getattr(word, name).eq(getattr(access.access, name)) for word in (gradients.r_word, gradients.w_word)
+                         for name in ("address", "tile", "column")]
 
     def _connect_counters(self, m):
         seq, forward, readout, backward, count = self.sequencer, self._forward, self._readout, self._backward, self.increments

@@ -43,7 +43,7 @@ class SettingsLayout(data.StructLayout):
         super().__init__({
             "layers": 4,
             **({"readout": 1, "level_clip": 16, "slope_clip": 16} if config.rule is Rule.TTFS else
-               {"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(),
+               {"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
                 "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)}),
             "interval": 32,
             "interval_start": 32,

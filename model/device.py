@@ -6,7 +6,7 @@ import numpy as np
 
 from ..spec.config import CoreConfig, Rule
 from ..spec.errors import ErrorCode
-from ..spec.lif import LifSettings, OverTime
+from ..spec.lif import GradientForm, LifSettings, OverTime
 from ..spec.network import Readout
 from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
@@ -145,7 +145,8 @@ class GoldenDevice:
         for l in range(depth, 1, -1):
             scales.insert(0, scales[0] + LifSettings.base_shift(self.config) - self._values[f"ERROR_SHIFT_{l}"])
         return LifSettings(steps=self._values["STEPS"], window=self._values["WINDOW"], scales=tuple(scales),
-                           over_time=OverTime(logit & 1), gain=logit >> 1 & 15)
+                           over_time=OverTime(logit & 1), gain=logit >> 1 & 15,
+                           gradients=GradientForm(self._values["GRADIENTS"] % 3))
 
     def _scheme(self, l: int) -> LayerTransport:
         """What the registers say of weight layer l; those that the build lacks are zero."""

@@ -1,10 +1,12 @@
 """Cycles of a sample of rule sparse-bptt, from what its neurons did. Mirrors the schedules of hw/forward/step_engine.py,
 hw/readout/over_time.py, hw/backward/step_engine.py and its sweeps."""
 
+from heapq import merge
+
 import numpy as np
 
 from ..spec import pipeline as at
-from ..spec.lif import OverTime
+from ..spec.lif import GradientForm, OverTime
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
 __all__ = ["backward", "forward", "gradient_sweep", "jobs_written"]
@@ -40,13 +42,14 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     cycles = np.zeros(record.samples, np.int64)
     if not record.train:
         return cycles
-    jobs = [each.numpy() for each in record.jobs]
+    jobs, form = [each.numpy() for each in record.jobs], network.settings.gradients
     cycles[:] = at.STEP_LOOK
     learned = record.learned.numpy()
     for layer in network.layout:
         spikes = record.spikes[layer.index - 1].numpy()
-        gradients = np.array([gradient_sweep(layer, network.config.lanes, spikes[n], jobs[layer.index - 1][n]) if learned[n] else 0
-                              for n in range(record.samples)], np.int64)
+        gradients = np.zeros(record.samples, np.int64)
+        for n in learned.nonzero()[0]:
+            gradients[n] = gradient_sweep(layer, network.config.lanes, spikes[n], jobs[layer.index - 1][n], form)
         errors = np.zeros_like(gradients)
         if layer.index > 1:
             reach = jobs[layer.index - 1][:, 1:].sum((1, 2))  # those of m = 0 meet no look
@@ -56,20 +59,34 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     return cycles - learned * at.STEP_LOOK
 
 
-def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray) -> int:
+def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray, form: GradientForm) -> int:
     """Cycles of one sample's gradient sweep of ``layer``: ``spikes`` [T, n_in] before it, its ``jobs`` [T, n_out]."""
-    steps = jobs.nonzero()[0].tolist()
-    if not steps:
+    by_spikes = form.by_spikes(jobs.sum(), spikes.sum(), layer.n_in, layer.n_out)
+    if by_spikes:
+        growing, reading, blocks = jobs[::-1], spikes[::-1], layer.out_blocks
+    else:
+        growing, reading, blocks = spikes, jobs, layer.in_blocks
+    growers, readers = ([(step, index) for step, index in zip(*(axis.tolist() for axis in each.nonzero()), strict=True)]
+                        for each in (growing, reading))
+    if by_spikes:  # within a step, too, from the last to the first
+        growers, readers = (sorted(each, key=lambda entry: (entry[0], -entry[1])) for each in (growers, readers))
+    elif readers:
+        growers = [entry for entry in growers if entry[0] <= readers[-1][0]]
+    else:
         return 1
-    spike_steps, neurons = (axis.tolist() for axis in spikes[:steps[-1] + 1].nonzero())
-    blocks, written, reuse, safe, spike = layer.in_blocks, {}, 0, 0, 0
-    now = begin = max(blocks, at.SWEEP_FILL)
-    for step in steps:
-        while spike < len(neurons) and spike_steps[spike] <= step:
-            i = neurons[spike]
-            begin = max(now, written.get(i, 0))
-            written[i] = begin + at.TRACE_WRITTEN
-            safe, now, spike = max(safe, begin + at.TRACE_WRITTEN - i // lanes), begin + 1, spike + 1
-        begin = max(now, safe, reuse)
-        reuse, now = begin + at.GRADIENT_REUSE, begin + blocks
-    return begin + blocks + at.SWEEP_DRAIN
+    written, read, safe, grown, end = {}, {}, 0, False, 0
+    now = max(blocks, at.SWEEP_FILL)
+    for _, is_reader, index in merge(((step, 0, index) for step, index in growers), ((step, 1, index) for step, index in readers),
+                                     key=lambda entry: entry[:2]):
+        if is_reader and not grown:
+            now += 1
+        elif is_reader:
+            begin = max(now, safe, read.get(index, 0))
+            read[index], now = begin + at.GRADIENT_REUSE, begin + blocks
+            end = now + at.SWEEP_DRAIN - 1
+        else:
+            begin = max(now, written.get(index, 0))
+            written[index], grown = begin + at.SUM_WRITTEN, True
+            safe, now = max(safe, begin + at.SUM_WRITTEN - index // lanes), begin + 1
+            end = now + at.SWEEP_DRAIN - 1
+    return max(end, now if growers or readers else 0) + 1

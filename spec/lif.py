@@ -7,7 +7,7 @@ from functools import cached_property
 from .config import CoreConfig
 from .formats import Q
 
-__all__ = ["DECAY", "DROPPED_BITS", "LifFormats", "LifSettings", "OverTime", "SURROGATE", "SURROGATE_SLOPE"]
+__all__ = ["DECAY", "DROPPED_BITS", "GradientForm", "LifFormats", "LifSettings", "OverTime", "SURROGATE", "SURROGATE_SLOPE"]
 
 DECAY = Q(bits=17, fraction=16, signed=False)
 """B[n] = beta^n."""
@@ -29,13 +29,30 @@ class OverTime(IntEnum):
     SUM = 1
 
 
+class GradientForm(IntEnum):
+    """How a layer's gradients are summed: the two give the same sums, rounded at other places."""
+
+    CHEAPER = 0
+    """Of each sample and layer the one with fewer additions."""
+
+    ACTIVE = 1
+    """By active neuron (j, m): c_j[m] times the traces r_i."""
+
+    SPIKES = 2
+    """By input spike (i, t): the decayed errors delta_j[t], no product."""
+
+    def by_spikes(self, jobs: int, spikes: int, n_in: int, n_out: int) -> bool:
+        """Whether a layer of n_in x n_out weights with so many jobs and input spikes is summed by spikes."""
+        return self is GradientForm.SPIKES or self is GradientForm.CHEAPER and jobs * n_in > spikes * n_out
+
+
 @dataclass(frozen=True)
 class LifFormats:
     """Number formats of a build.
 
     Members
     -------
-    membrane : V. trace : r_i, the decayed sum of a neuron's spikes. Both saturate.
+    membrane : V. trace : r_i, the decayed sum of a neuron's spikes. delta : delta_j, that of its errors. All saturate.
     operand : E_i without its low DROPPED_BITS, as it decays: with DECAY it fills two 18-bit multipliers.
     """
 
@@ -48,6 +65,11 @@ class LifFormats:
     @cached_property
     def trace(self) -> Q:
         return Q(bits=17, fraction=self.config.time_bits, signed=False)
+
+    @cached_property
+    def delta(self) -> Q:
+        """Fractional bits beyond those of the layer's errors; room for two of the largest."""
+        return Q(bits=max(self.config.error_bits + self.trace.fraction + 1, self.trace.bits + 1), fraction=self.trace.fraction)
 
     @cached_property
     def operand(self) -> Q:
@@ -66,6 +88,7 @@ class LifSettings:
     scales : for each weight layer, how many fractional bits its errors c have beyond ``error_fraction``; of the last at least 0.
     over_time : what of the readout is the logit.
     gain : the logit is 2^gain times that.
+    gradients : how gradients are summed.
     powers : B[0] to B[T] (or further), DECAY, for those who hold them and not beta; beta^n unless given.
 
     Raises
@@ -79,6 +102,7 @@ class LifSettings:
     scales: tuple[int, ...]
     over_time: OverTime = OverTime.MAX
     gain: int = 0
+    gradients: GradientForm = GradientForm.CHEAPER
     powers: tuple[int, ...] = ()
 
     def __post_init__(self):

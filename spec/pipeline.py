@@ -8,7 +8,7 @@ __all__ = [
     "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "CHOICE_DRAIN", "ERROR_DEPTH", "ERROR_SWEEP", "GRADIENT_REUSE", "HANDOVER",
     "HISTOGRAM", "JOBS_DRAIN", "LOGITS", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD", "SCAN_TO_SPIKE", "SLOTS",
     "SPIKE_QUEUE", "STEP_LAYER", "STEP_LAYER_SWEEPS", "STEP_LOAD", "STEP_LOOK", "STEP_SCAN", "STEP_TURN", "SWEEP_DRAIN",
-    "SWEEP_FILL", "TRACE_WRITTEN", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
+    "SUM_WRITTEN", "SWEEP_FILL", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
     "UPDATE_LINGER", "UPDATE_RESULT", "WALK_START",
 ]
 
@@ -43,7 +43,7 @@ STEP_LOOK = 1            # look at the tape, of a sample that is not learned fro
 STEP_LAYER_SWEEPS = 2    # a layer besides the longer one of its sweeps
 ERROR_SWEEP = 19         # an error sweep besides its jobs' blocks and its looks
 ERROR_DEPTH = 4          # least cycles of a job: the sums' way
-SWEEP_FILL = 2           # start of a gradient sweep -> first entries, where the traces are cleared sooner
-SWEEP_DRAIN = 9          # last job's blocks -> its contributions have left
-TRACE_WRITTEN = 5        # spike -> next look at its trace
-GRADIENT_REUSE = 5       # job -> next job, which may be of the same column
+SWEEP_FILL = 2           # start of a gradient sweep -> first entries, where the sums are cleared sooner
+SWEEP_DRAIN = 9          # end of the last entry -> end of the sweep
+SUM_WRITTEN = 5          # growth of a trace or delta -> next look at it
+GRADIENT_REUSE = 5       # start of a reading -> next one of the same row or column

@@ -136,7 +136,9 @@ def rule_registers(config: CoreConfig) -> list[Register]:
         Register(name="LOGIT", address=0x02C, access=cfg, bits=10, text="readout", fields=(
             Field(name="OVER_TIME", low=0, bits=1, text="the logit is the readout potentials' 0: maximum, 1: sum"),
             Field(name="GAIN", low=1, bits=GAIN_BITS, text="times 2^y"),
-            Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits")))]
+            Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits"))),
+        Register(name="GRADIENTS", address=0x03C, access=cfg, bits=2,
+                 text="gradients are summed 1: by active neuron, 2: by input spike, else: by what is cheaper")]
 
 
 def register_map(config: CoreConfig) -> list[Register]:
@@ -186,7 +188,7 @@ def register_map(config: CoreConfig) -> list[Register]:
     for n, (name, text) in enumerate(counters(config)):
         out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
         out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))
-    return out
+    return sorted(out, key=lambda register: register.address)
 
 
 def core_digest(config: CoreConfig) -> int:

@@ -27,6 +27,7 @@ class BackwardEngine(wiring.Component):
         hidden layers' block (latency 1).
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
     word_en, word, contribution : Out. Gradient contributions (BackwardLanes.CONTRIBUTION_LATENCY cycles after their word).
+    mark_en, mark : Out. Gradients reach the column of this neuron (block_base P + j).
     sum_en, sum_addr, sum_data : read port of the error accumulators for the host, while not busy.
     busy, done : Out(1).
     active : Out(max_layers). Bit l - 1: a neuron of layer l is being visited.
@@ -48,6 +49,7 @@ class BackwardEngine(wiring.Component):
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
             "feedback_data": In(shape_of(config.weight)).array(config.lanes),
             "word_en": Out(1), "word": Out(GradientWordLayout(config)),
+            "mark_en": Out(1), "mark": Out(GradientWordLayout(config)["neuron"].shape),
             "contribution": Out(contribution_shape(config)).array(config.lanes),
             "sum_en": In(1), "sum_addr": In(block),
             "sum_data": Out(shape_of(config.error_sum)).array(config.lanes),
@@ -85,6 +87,7 @@ class BackwardEngine(wiring.Component):
             self.tape_block.eq(lanes.block + Mux(is_first, 0, network.block_base[below])), lanes.spikes.eq(self.tape_data),
             self.feedback_en.eq(lanes.feedback_en), self.feedback_addr.eq(lanes.feedback_addr),
             self.word_en.eq(lanes.word_en), self.word.eq(lanes.word),
+            self.mark_en.eq(lanes.word_en), self.mark.eq(lanes.word.neuron),
             self.saturated.eq(Mux(taken, lanes.i_jobs.payload.saturated, 0)), self.active.eq(taken << layer),
         ]
 

@@ -10,35 +10,36 @@ from ..arithmetic.rounding import overflows, saturate
 from ..arithmetic.spread import spread
 from ..layouts import shape_of
 from ..memory.lane_ram import LaneRam
-from .lanes import contribution_shape
+from .lanes import BackwardLanes, GradientWordLayout, contribution_shape
 
 __all__ = ["GradientMemory"]
 
 
 class GradientMemory(wiring.Component):
-    """P gradients a word, by columns. One accumulation a cycle, written 5 cycles after its address; words in flight must
-    differ in address (they do: a column block comes once a sample or, over time, GradientSweep.GRADIENT_REUSE cycles later).
+    """P gradients a word, by columns. One accumulation a cycle, written 6 cycles after its word; words in flight must
+    differ in address (they do: a column block comes once a sample).
 
     Members
     -------
-    add_en, add_addr, contribution : In. Accumulate; the contributions stand READ_LATENCY cycles after the address.
+    add_en, add_word, contribution : In. Accumulate; the contributions stand ADD_LATENCY cycles after the word.
     saturated : Out. How many lanes of the accumulation before saturated.
-    r_en, r_addr, r_data : read port (latency READ_LATENCY), for update and host; not in a cycle of ``add_en``.
-    w_en, w_addr, w_data : write port, for update and host; not while an accumulation is in flight.
+    r_en, r_word, r_data : read port (latency READ_LATENCY), for update and host; not while an accumulation is in flight.
+    w_en, w_word, w_data : write port, for update and host; not while an accumulation is in flight.
     """
 
+    ADD_LATENCY = BackwardLanes.CONTRIBUTION_LATENCY
     READ_LATENCY = 2
     """Memory and a register: a block memory is too slow for a sum in the same cycle."""
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        address = bits_for(config.gradient_words)
+        word = GradientWordLayout(config)
         gradient, lanes = shape_of(config.gradient), config.lanes
         super().__init__({
-            "add_en": In(1), "add_addr": In(address), "contribution": In(contribution_shape(config)).array(lanes),
+            "add_en": In(1), "add_word": In(word), "contribution": In(contribution_shape(config)).array(lanes),
             "saturated": Out(bits_for(config.lanes + 1)),
-            "r_en": In(1), "r_addr": In(address), "r_data": Out(gradient).array(lanes),
-            "w_en": In(1), "w_addr": In(address), "w_data": In(gradient).array(lanes),
+            "r_en": In(1), "r_word": In(word), "r_data": Out(gradient).array(lanes),
+            "w_en": In(1), "w_word": In(word), "w_data": In(gradient).array(lanes),
         })
 
     def elaborate(self, platform):
@@ -46,15 +47,17 @@ class GradientMemory(wiring.Component):
         c = self._config
         m.submodules.words = words = LaneRam(shape_of(c.gradient), c.lanes, c.gradient_words, block=True)
         # The sum, its saturation and the write each have a cycle of their own.
-        fetched, adding = delay(m, words.r_en, 1, "fetched"), delay(m, self.add_en, self.READ_LATENCY, "adding")
+        ahead = self.ADD_LATENCY - self.READ_LATENCY
+        asking, asked = delay(m, self.add_en, ahead, "asking"), delay(m, self.add_word.address, ahead, "asked")
+        fetched, adding = delay(m, words.r_en, 1, "fetched"), delay(m, asking, self.READ_LATENCY, "adding")
         added, storing = delay(m, adding, 1, "added"), delay(m, adding, 2, "storing")
-        address, over = delay(m, self.add_addr, 2 + self.READ_LATENCY, "address"), Signal(c.lanes)
+        address, over = delay(m, asked, 2 + self.READ_LATENCY, "address"), Signal(c.lanes)
         m.d.comb += [
-            words.r_en.eq(self.r_en | self.add_en), words.r_addr.eq(self.r_addr),
-            words.w_en.eq(self.w_en | storing), words.w_addr.eq(self.w_addr),
+            words.r_en.eq(self.r_en | asking), words.r_addr.eq(self.r_word.address),
+            words.w_en.eq(self.w_en | storing), words.w_addr.eq(self.w_word.address),
         ]
-        with m.If(self.add_en):
-            m.d.comb += words.r_addr.eq(self.add_addr)
+        with m.If(asking):
+            m.d.comb += words.r_addr.eq(asked)
         with m.If(storing):
             m.d.comb += words.w_addr.eq(address)
         storing_lane = spread(m, added, c.lanes, "storing_lane")

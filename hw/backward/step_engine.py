@@ -6,28 +6,30 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ...spec.lif import DECAY
+from ...spec.lif import DECAY, GradientForm
 from ...spec.registers import SHIFT_BITS
 from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
 from .error_sweep import ErrorSweep
 from .gradient_sweep import GradientSweep
 from .lanes import GradientWordLayout, contribution_shape
+from .transposable_gradients import TileWordLayout
 
 __all__ = ["StepBackwardEngine"]
 
 
 class StepBackwardEngine(wiring.Component):
-    """From the output layer down sweeps a layer's jobs twice side by side: in reverse time for the errors of the layer before, in
-    forward time for the gradients. A sample that overflowed the tape ends at once. Cycles of ``busy``: model/timing.py.
+    """From the output layer down sweeps a layer's jobs twice side by side: in reverse time for the errors of the layer before, and
+    for the gradients. A sample that overflowed the tape ends at once. Cycles of ``busy``: model/timing.py.
 
     Members
     -------
-    network, error_shift : In. Stable while busy.
+    network, error_shift, form : In. ``form`` : how gradients are summed, spec.lif.GradientForm. Stable while busy.
     layer : Out. The layer in work as l - 1, from two cycles before its first feedback weights are read.
     start : In(1). Begin a sample; not while ``busy``. overflow : In(1). The tape lost something of it.
     error_*, gradient_*, active_*, replace_*, spike_* : read ports of the tapes (hw/memory/step_tapes.py), latency 1.
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
     word_en, word, contribution : Out. Gradient contributions (CONTRIBUTION_LATENCY cycles after their word).
+    mark_en, mark : Out. Gradients reach the column of this neuron (block_base P + j).
     powers_w_en, powers_w_addr, powers_w_data : In. Write B[n]; while not busy.
     busy, done : Out(1).
     active : Out(max_layers). Bit l - 1: a job of layer l was taken.
@@ -47,13 +49,14 @@ class StepBackwardEngine(wiring.Component):
         jobs = config.job_entries
         super().__init__({
             "network": In(NetworkLayout(config)), "error_shift": In(SHIFT_BITS).array(max(1, config.max_layers - 1)),
-            "layer": Out(bits_for(config.max_layers)), "start": In(1), "overflow": In(1),
+            "form": In(2), "layer": Out(bits_for(config.max_layers)), "start": In(1), "overflow": In(1),
             **reader("error", job, jobs), **reader("gradient", job, jobs), **reader("active", job, jobs),
             "replace_en": Out(1), "replace_index": Out(bits_for(jobs)), "replace_entry": Out(job),
             **reader("spike", spike, config.spike_entries),
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
             "feedback_data": In(shape_of(config.weight)).array(config.lanes),
-            "word_en": Out(1), "word": Out(GradientWordLayout(config)),
+            "word_en": Out(1), "word": Out(TileWordLayout(config)),
+            "mark_en": Out(1), "mark": Out(GradientWordLayout(config)["neuron"].shape),
             "contribution": Out(contribution_shape(config)).array(config.lanes),
             "powers_w_en": In(1), "powers_w_addr": In(bits_for(config.max_steps + 1)), "powers_w_data": In(DECAY.bits),
             "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 3)),
@@ -72,18 +75,18 @@ class StepBackwardEngine(wiring.Component):
                 m.d.comb += [getattr(sweep, f"{own}_{side}").eq(getattr(self, f"{tape}_{side}")) for side in ("count", "entry")]
                 m.d.comb += [getattr(self, f"{tape}_{side}").eq(getattr(sweep, f"{own}_{side}")) for side in ("en", "index")]
             m.d.comb += [sweep.powers_w_en.eq(self.powers_w_en), sweep.powers_w_addr.eq(self.powers_w_addr),
-                         sweep.powers_w_data.eq(self.powers_w_data), sweep.in_blocks.eq(network.blocks[layer]),
-                         sweep.column_base.eq(network.column_base[layer])]
+                         sweep.powers_w_data.eq(self.powers_w_data), sweep.in_blocks.eq(network.blocks[layer])]
         m.d.comb += [
             self.replace_en.eq(errors.replace_en), self.replace_index.eq(errors.replace_index),
             self.replace_entry.eq(errors.replace_entry),
             errors.n_in.eq(network.size[layer]), errors.sum_base.eq(network.block_base[below]),
+            errors.column_base.eq(network.column_base[layer]),
             errors.feedback_offset.eq(feedback_offset(c, network)), errors.shift.eq(shift),
             self.feedback_en.eq(errors.feedback_en), self.feedback_addr.eq(errors.feedback_addr),
-            gradients.layer.eq(layer), gradients.out_blocks.eq(network.blocks[layer + 1]),
-            gradients.tile_base.eq(network.tile_base[layer]), gradients.block_base.eq(network.block_base[layer]),
-            self.word_en.eq(gradients.word_en), self.word.eq(gradients.word),
-            self.active.eq(gradients.active << layer), self.saturated.eq(errors.saturated),
+            gradients.by_spikes.eq(self._by_spikes(m, layer)), gradients.out_blocks.eq(network.blocks[layer + 1]),
+            gradients.tile_base.eq(network.tile_base[layer]), self.word_en.eq(gradients.word_en), self.word.eq(gradients.word),
+            self.mark_en.eq(gradients.active), self.mark.eq((network.block_base[layer] << bits_for(c.lanes)) + gradients.neuron),
+            self.active.eq(gradients.active << layer), self.saturated.eq(errors.saturated + gradients.saturated),
         ]
         for k in range(c.lanes):
             m.d.comb += [errors.feedback_data[k].eq(self.feedback_data[k]), self.contribution[k].eq(gradients.contribution[k])]
@@ -99,6 +102,12 @@ class StepBackwardEngine(wiring.Component):
                     m.d.comb += shift.eq(given)
         return shift
 
+    def _by_spikes(self, m, layer):
+        """Whether the layer's gradients are summed by input spike: from its counts of jobs and spikes, a cycle after they are."""
+        size, by_active, by_spike = self.network.size, Signal(32), Signal(32)
+        m.d.sync += [by_active.eq(self.gradient_count * size[layer]), by_spike.eq(self.spike_count * size[layer + 1])]
+        return (self.form == GradientForm.SPIKES) | (self.form != GradientForm.ACTIVE) & (by_active > by_spike)
+
     def _control(self, m, errors, gradients, layer):
         m.d.comb += self.busy.eq(1)
         with m.FSM():
@@ -107,7 +116,7 @@ class StepBackwardEngine(wiring.Component):
                 with m.If(self.start):
                     m.d.sync += layer.eq(self.network.layers - 1)
                     m.next = "LOOK"
-            with m.State("LOOK"):  # the layer's shift and lists are known
+            with m.State("LOOK"):  # the layer's shift, lists and the form of its gradients are known
                 m.next = "SWEEP"
                 with m.If(self.overflow):
                     m.d.comb += self.done.eq(1)

@@ -7,6 +7,7 @@ from ...spec.errors import ErrorCode
 from ...spec.lif import DECAY
 from ...spec.packets import Space
 from ..backward.step_engine import StepBackwardEngine
+from ..backward.transposable_gradients import TransposableGradients
 from ..forward.step_engine import StepForwardEngine
 from ..memory.step_tapes import StepTapes
 from ..readout.over_time import OverTimeReadout
@@ -20,12 +21,12 @@ class SparseBpttUnits:
 
     Members
     -------
-    contribution_latency : cycles from a gradient word to its contributions.
+    gradient_memory : the class of the memory that takes the backward engine's contributions.
     saturated : errors, and error sums that decay, that saturated.
     working, reading : the forward engine works; the readout computes errors, or they become jobs.
     """
 
-    contribution_latency = StepBackwardEngine.CONTRIBUTION_LATENCY
+    gradient_memory = TransposableGradients
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -41,6 +42,7 @@ class SparseBpttUnits:
         forward, readout, backward, over_time, tapes = self.forward, self.readout, self.backward, self.over_time, self.tapes
         network, settings = core.network, core.settings
         m.d.comb += [
+            backward.form.eq(settings.gradients),
             forward.steps.eq(settings.steps), forward.window.eq(settings.window), readout.start.eq(forward.output_start),
             over_time.steps.eq(settings.steps), over_time.logit.eq(settings.logit), over_time.count.eq(network.outputs),
             over_time.en.eq(forward.output_en), over_time.index.eq(forward.output_index), over_time.step.eq(forward.output_step),

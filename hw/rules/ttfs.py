@@ -6,7 +6,7 @@ from ...spec.config import CoreConfig, bits_for
 from ...spec.packets import FIRED_BIT, Space
 from ..backward.active_list import ActiveList
 from ..backward.engine import BackwardEngine
-from ..backward.lanes import BackwardLanes
+from ..backward.gradient_memory import GradientMemory
 from ..forward.engine import ForwardEngine
 from ..memory.tapes import SampleTapes
 from ..readout.softmax import SoftmaxReadout
@@ -19,12 +19,12 @@ class TtfsUnits:
 
     Members
     -------
-    contribution_latency : cycles from a gradient word to its contributions.
+    gradient_memory : the class of the memory that takes the backward engine's contributions.
     saturated : errors and factors that saturated.
     working, reading : the forward engine works and does not wait; the readout computes errors.
     """
 
-    contribution_latency = BackwardLanes.CONTRIBUTION_LATENCY
+    gradient_memory = GradientMemory
 
     def __init__(self, config: CoreConfig):
         self._config = config

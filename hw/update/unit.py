@@ -26,7 +26,7 @@ class UpdateUnit(wiring.Component):
     word_en, word : In. Word to update; ``gradient`` : In, its gradients OPERAND_LATENCY cycles later.
     w_en, w_tile, w_index, w_data : column read port of the weight memory (latency OPERAND_LATENCY).
     write_en, write_tile, write_index, write_data : column write port of the weight memory.
-    kept_en, kept_addr, kept : Out. What the gradient memory is to hold after the update, KEPT_LATENCY cycles after the word.
+    kept_en, kept_word, kept : Out. What the gradient memory is to hold after the update, KEPT_LATENCY cycles after the word.
     random_load, random_in, random_state : load and see the generators' states.
     saturated : Out. How many weights of an earlier word saturated.
     busy : Out(1). Words in the pipeline.
@@ -45,7 +45,7 @@ class UpdateUnit(wiring.Component):
             "w_en": Out(1), "w_tile": Out(tile), "w_index": Out(index), "w_data": In(weight).array(lanes),
             "write_en": Out(1), "write_tile": Out(tile), "write_index": Out(index),
             "write_data": Out(weight).array(lanes),
-            "kept_en": Out(1), "kept_addr": Out(word["address"].shape), "kept": Out(gradient).array(lanes),
+            "kept_en": Out(1), "kept_word": Out(word), "kept": Out(gradient).array(lanes),
             "random_load": In(1), "random_in": In(32).array(lanes), "random_state": Out(32).array(lanes),
             "saturated": Out(bits_for(config.lanes + 1)), "busy": Out(1),
         })
@@ -63,7 +63,7 @@ class UpdateUnit(wiring.Component):
         m.d.comb += [
             self.w_en.eq(self.word_en), self.w_tile.eq(self.word.tile), self.w_index.eq(self.word.column),
             rule.enable.eq(valid[here]),
-            self.kept_en.eq(valid[kept]), self.kept_addr.eq(word[kept].address),
+            self.kept_en.eq(valid[kept]), self.kept_word.eq(word[kept]),
         ]
 
         # The settings of a word's layer, looked up a cycle ahead of their use.

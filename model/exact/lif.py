@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ...spec.config import CoreConfig
+from ...spec.formats import Q
 from ...spec.lif import DECAY, SURROGATE, SURROGATE_SLOPE, LifFormats, LifSettings
 from .arithmetic import RECIPROCAL_BITS, reciprocal, round_shift, saturate
 
-__all__ = ["LifSpikes", "currents", "decay", "fire", "integrate", "surrogate", "traces"]
+__all__ = ["LifSpikes", "currents", "decay", "decayed_sums", "fire", "integrate", "surrogate"]
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,19 @@ def surrogate(config: CoreConfig, potential: Tensor) -> Tensor:
     return (inverse * inverse >> 2 * RECIPROCAL_BITS - SURROGATE.fraction).clamp(max=SURROGATE.max)
 
 
-def traces(config: CoreConfig, settings: LifSettings, spikes: Tensor, wanted: Tensor) -> Tensor:
-    """r_i[t], the sum of beta^(t - k) over the spikes k <= t; rounded at each spike and at each look, not in between.
+def decayed_sums(form: Q, decays: list[int], amounts: Tensor, grows: Tensor, wanted: Tensor) -> tuple[Tensor, int]:
+    """Each neuron's sum over the steps k <= t at which it ``grows`` (bool [n, T, neurons]) of beta^(t - k) times the amount;
+    rounded where it grows and where it is looked at, not in between; and how many growths saturated.
 
     ``wanted`` bool [n, T] : where they are looked at; one row [neurons] for each, in its order.
     """
-    form, decays = LifFormats(config).trace, torch.tensor(settings.decays)
-    value = torch.zeros(spikes.shape[0], spikes.shape[2], dtype=torch.int64)
-    last = torch.zeros_like(value)
-    out = torch.zeros(int(wanted.sum()), spikes.shape[2], dtype=torch.int64)
+    powers, value = torch.tensor(decays), torch.zeros(grows.shape[0], grows.shape[2], dtype=torch.int64)
+    last, saturations = torch.zeros_like(value), 0
+    out = torch.zeros(int(wanted.sum()), grows.shape[2], dtype=torch.int64)
     place = wanted.flatten().cumsum(0).view_as(wanted) - 1
-    for t, (fired, rows) in enumerate(zip(spikes.unbind(1), wanted.unbind(1), strict=True)):
-        here = fired.nonzero(as_tuple=True)
-        value[here] = (decay(decays, value[here], t - last[here]) + form.one).clamp(max=form.max)
-        last[here] = t
-        out[place[rows, t]] = decay(decays, value[rows], t - last[rows])
-    return out
+    for t, (amount, grown, rows) in enumerate(zip(amounts.unbind(1), grows.unbind(1), wanted.unbind(1), strict=True)):
+        here = grown.nonzero(as_tuple=True)
+        value[here], over = saturate(decay(powers, value[here], t - last[here]) + amount[here], form)
+        last[here], saturations = t, saturations + int(over.sum())
+        out[place[rows, t]] = decay(powers, value[rows], t - last[rows])
+    return out, saturations

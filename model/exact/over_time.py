@@ -197,8 +197,9 @@ class SparseBpttNetwork(ExactNetwork):
                 self.counters["ERROR_SATURATIONS"] += jobs[0].saturations
             self.touched[l - 1] |= jobs[0].present.any(0).any(0)
             self.counters[f"ACTIVE_{l}"] += int(jobs[0].present.sum())
-            self.counters["GRADIENT_SATURATIONS"] += sparse_bptt.accumulate(
-                self.config, settings, self.gradients[l - 1], jobs[0], heard[l - 1][learned])
+            over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], heard[l - 1][learned])
+            self.counters["GRADIENT_SATURATIONS"] += over
+            self.counters["ERROR_SATURATIONS"] += clipped
         return jobs
 
     def _keep_lists(self, heard: list[Tensor], layers: list[LifSpikes], active: list[Tensor], output: Jobs | None,

@@ -12,10 +12,10 @@ from torch import Tensor
 from ...spec.config import CoreConfig
 from ...spec.lif import DROPPED_BITS, LifFormats, LifSettings, OverTime
 from .arithmetic import matrix_product, round_shift, saturate
-from .lif import LifSpikes, decay, traces
+from .lif import LifSpikes, decay, decayed_sums
 from .readout import output_errors
 
-__all__ = ["Jobs", "accumulate", "hidden_jobs", "logits", "output_jobs"]
+__all__ = ["Jobs", "accumulate", "by_spikes", "hidden_jobs", "logits", "output_jobs"]
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,50 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
     return Jobs(error, present, saturations)
 
 
-def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor) -> int:
-    """Add a batch's c r to ``gradient`` [n_out, n_in] in place, sample after sample, each from its first step to its last; return
-    how many additions saturated. ``spikes`` bool [n, T, n_in], of the layer before. One matrix product where not even the sum of
-    all magnitudes can saturate.
+def by_spikes(settings: LifSettings, jobs: Jobs, spikes: Tensor) -> Tensor:
+    """bool [n], samples whose gradients are summed by input spike; ``spikes`` bool [n, T, n_in], of the layer before."""
+    counts = jobs.present.sum((1, 2)).tolist(), spikes.sum((1, 2)).tolist()
+    sizes = spikes.shape[2], jobs.error.shape[2]
+    return torch.tensor([settings.gradients.by_spikes(*each, *sizes) for each in zip(*counts, strict=True)])
+
+
+def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor) -> tuple[int, int]:
+    """Add a batch's gradients to ``gradient`` [n_out, n_in] in place, sample after sample, each in the order of its form: c r from
+    the first step to the last, or delta from the last step to the first. Return how many additions saturated, and how many delta.
+    ``spikes`` bool [n, T, n_in], of the layer before. One matrix product where not even the sum of all magnitudes can saturate.
     """
-    wanted = jobs.error.any(2)
-    c, r = jobs.error[wanted], traces(config, settings, spikes, wanted)
-    if not len(c):
-        return 0
-    bound = int(c.abs().sum(0).max()) * int(r.max())
-    if bound + int(gradient.abs().max()) <= config.gradient.max:
-        gradient += matrix_product(c.T, r, bound)
-        return 0
+    chosen = by_spikes(settings, jobs, spikes)
+    forms = [_by_active(config, settings, jobs, spikes, ~chosen), _by_spikes(config, settings, jobs, spikes, chosen)]
+    clipped = forms[1][3]
+    forms = [form[:3] for form in forms if len(form[0])]
+    bounds = [int(left.abs().sum(0).max()) * int(right.max()) for left, right, _ in forms]
+    if sum(bounds) + int(gradient.abs().max()) <= config.gradient.max:
+        for (left, right, _), bound in zip(forms, bounds, strict=True):
+            gradient += matrix_product(left.T, right, bound)
+        return 0, clipped
+    left, right, samples = (torch.cat(each) for each in zip(*forms, strict=True))
     saturations = 0
-    for error, seen in zip(c, r, strict=True):
-        total, over = saturate(gradient + error[:, None] * seen, config.gradient)
+    for n in samples.argsort(stable=True).tolist():
+        total, over = saturate(gradient + left[n][:, None] * right[n], config.gradient)
         gradient.copy_(total)
         saturations += int(over.sum())
-    return saturations
+    return saturations, clipped
+
+
+def _by_active(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor, chosen: Tensor):
+    """Gradients of some samples as the sum of outer products: errors [n, n_out], traces [n, n_in], the n's sample."""
+    form, rows, spikes = LifFormats(config).trace, chosen.nonzero()[:, 0], spikes[chosen]
+    error = jobs.error[chosen]
+    wanted = error.any(2)
+    amounts = torch.full_like(spikes, form.one, dtype=torch.int64)
+    r, _ = decayed_sums(form, settings.decays, amounts, spikes, wanted)
+    return error[wanted], r, rows[wanted.nonzero()[:, 0]]
+
+
+def _by_spikes(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor, chosen: Tensor):
+    """The same: deltas [n, n_out], input spikes [n, n_in], the n's sample, in reverse time; and how many deltas saturated."""
+    form, rows, spikes = LifFormats(config).delta, chosen.nonzero()[:, 0], spikes[chosen].flip(1)
+    wanted = spikes.any(2)
+    amounts = jobs.error[chosen].flip(1) << form.fraction
+    delta, clipped = decayed_sums(form, settings.decays, amounts, jobs.present[chosen].flip(1), wanted)
+    return delta, spikes[wanted].to(torch.int64), rows[wanted.nonzero()[:, 0]], clipped

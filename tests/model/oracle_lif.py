@@ -93,17 +93,41 @@ class Oracle:
         return out
 
     def learn(self, l):
-        tau = self.c.time_bits
+        jobs, spikes = self.jobs[l], self.spikes[l - 1]
+        n_out, n_in = len(self.w[l - 1]), len(self.w[l - 1][0])
+        form = int(self.s.gradients)
+        if form == 2 or form == 0 and len(jobs) * n_in > len(spikes) * n_out:
+            self.learn_by_spikes(l, jobs, spikes)
+        else:
+            self.learn_by_active(l, jobs, spikes)
+
+    def add(self, l, j, i, amount):
+        row = self.g[l - 1][j]
+        row[i] = self.clip(row[i] + amount, self.c.gradient_bits, "gradient_saturations")
+
+    def learn_by_active(self, l, jobs, spikes):
         n_in = len(self.w[l - 1][0])
         trace, at = [0] * n_in, [0] * n_in
         for m in range(self.s.steps):
-            for step, i in sorted(self.spikes[l - 1]):
+            for step, i in sorted(spikes):
                 if step == m:
-                    trace[i] = min(self.decay(trace[i], m - at[i]) + (1 << tau), 2**17 - 1)
+                    trace[i] = min(self.decay(trace[i], m - at[i]) + (1 << self.c.time_bits), 2**17 - 1)
                     at[i] = m
-            for step, j in sorted(self.jobs[l]):
+            for step, j in sorted(jobs):
                 if step == m:
-                    row = self.g[l - 1][j]
                     for i in range(n_in):
-                        row[i] = self.clip(row[i] + self.jobs[l][m, j] * self.decay(trace[i], m - at[i]), self.c.gradient_bits,
-                                           "gradient_saturations")
+                        self.add(l, j, i, jobs[m, j] * self.decay(trace[i], m - at[i]))
+
+    def learn_by_spikes(self, l, jobs, spikes):
+        n_out = len(self.w[l - 1])
+        bits = max(self.c.error_bits + self.c.time_bits + 1, 18)
+        delta, at = [0] * n_out, [self.s.steps] * n_out
+        for t in range(self.s.steps - 1, -1, -1):
+            for m, j in sorted(jobs):
+                if m == t:
+                    grown = self.decay(delta[j], at[j] - t) + (jobs[m, j] << self.c.time_bits)
+                    delta[j], at[j] = self.clip(grown, bits, "error_saturations"), t
+            for step, i in sorted(spikes):
+                if step == t:
+                    for j in range(n_out):
+                        self.add(l, j, i, self.decay(delta[j], at[j] - t))

@@ -9,7 +9,7 @@ from coldspike.model.exact import lif, sparse_bptt
 from coldspike.model.exact.readout import output_errors
 from coldspike.model.reference.sparse_bptt import SparseBpttNetwork
 from coldspike.spec.config import CoreConfig
-from coldspike.spec.lif import LifSettings, OverTime
+from coldspike.spec.lif import GradientForm, LifSettings, OverTime
 
 from .oracle_lif import Oracle
 
@@ -29,13 +29,14 @@ class Pass:
         self.membrane_saturations = lost + sum(layer.saturations for layer in self.layers)
         self.logit = sparse_bptt.logits(config, settings, self.potential)
         self.jobs = {top: sparse_bptt.output_jobs(config, settings, self.potential, self.logit, labels)}
-        self.gradients, self.gradient_saturations = [g.clone() for g in gradients], 0
+        self.gradients, self.gradient_saturations, clipped, self.by_spikes = [g.clone() for g in gradients], 0, 0, []
         for l in range(top, 0, -1):
-            self.gradient_saturations += sparse_bptt.accumulate(config, settings, self.gradients[l - 1], self.jobs[l],
-                                                                self.spikes[l - 1])
+            self.by_spikes += sparse_bptt.by_spikes(settings, self.jobs[l], self.spikes[l - 1]).tolist()
+            over = sparse_bptt.accumulate(config, settings, self.gradients[l - 1], self.jobs[l], self.spikes[l - 1])
+            self.gradient_saturations, clipped = self.gradient_saturations + over[0], clipped + over[1]
             if l > 1:
                 self.jobs[l - 1] = sparse_bptt.hidden_jobs(config, settings, l, self.jobs[l], feedback[l - 1], self.layers[l - 2])
-        self.error_saturations = sum(jobs.saturations for jobs in self.jobs.values())
+        self.error_saturations = clipped + sum(jobs.saturations for jobs in self.jobs.values())
 
 
 def case(layers, steps, scale, density, seed, **build):
@@ -66,11 +67,13 @@ CASES = {  # layers, T, scale of the weights, density of the input, window, sett
 }
 
 
+@pytest.mark.parametrize("form", GradientForm)
 @pytest.mark.parametrize("name", CASES)
-def test_every_value_equals_plain_integers(name):
+def test_every_value_equals_plain_integers(name, form):
     layers, steps, scale, density, window, options, build = CASES[name]
     config, weights, feedback, gradients, spikes, labels = case(layers, steps, scale, density, len(name), **build)
-    settings = LifSettings(steps=steps, window=int(min(window * config.weight.one, 1 << 40)), **{"beta": math.exp(-0.1), **options})
+    settings = LifSettings(steps=steps, window=int(min(window * config.weight.one, 1 << 40)), gradients=form,
+                           **{"beta": math.exp(-0.1), **options})
     seen = Pass(config, settings, weights, feedback, gradients, spikes, labels)
     oracle = Oracle(config, settings, *([m.tolist() for m in matrices] for matrices in (weights, feedback, gradients)))
     jobs = 0
@@ -89,15 +92,18 @@ def test_every_value_equals_plain_integers(name):
     assert [getattr(seen, count) for count in counts] == [getattr(oracle, count) for count in counts]
     assert name != "saturating" or all(getattr(seen, count) for count in counts)
     assert (jobs > 0) == (name not in ("nothing active", "one step"))
+    assert form is GradientForm.CHEAPER or set(seen.by_spikes) == {form is GradientForm.SPIKES}
+    assert form is not GradientForm.CHEAPER or name != "usual" or set(seen.by_spikes) == {False, True}
 
 
+@pytest.mark.parametrize("form", GradientForm)
 @pytest.mark.parametrize("over_time", OverTime)
 @pytest.mark.parametrize("window", [0.1, 0.5, 40])
-def test_gradients_are_close_to_those_in_floating_point_on_the_same_spikes(window, over_time):
-    """Rounding alone lies between them: a c has 14 + scale fractional bits, and E and r some more."""
+def test_gradients_are_close_to_those_in_floating_point_on_the_same_spikes(window, over_time, form):
+    """Rounding alone lies between them: a c has 14 + scale fractional bits, and E, r and delta some more."""
     config, weights, _, gradients, spikes, labels = case((30, 20, 15, 5), 40, 1.2, 0.1, 3)
     settings = LifSettings(steps=40, beta=math.exp(-0.1), window=int(window * config.weight.one), scales=(3, 2, 0),
-                           over_time=over_time)
+                           over_time=over_time, gradients=form)
     seen = Pass(config, settings, weights, weights, [torch.zeros_like(g) for g in gradients], spikes, labels)
     assert seen.error_saturations == seen.gradient_saturations == 0
     reference = SparseBpttNetwork([w.double() / config.weight.one for w in weights], settings.decays[1] / 2**16, window)

@@ -17,15 +17,12 @@ from coldspike.model import timing_over_time
 from coldspike.model.exact.over_time import OverTimeRecord
 from coldspike.spec import pipeline
 from coldspike.spec.config import CoreConfig
-from coldspike.spec.lif import LifSettings, OverTime
+from coldspike.spec.lif import GradientForm, LifSettings, OverTime
 from coldspike.spec.network import layout
 
 from ...model.oracle_lif import Oracle
 from ..cycles import read_port, set_all
 from ..support import simulate, watch
-
-WORD = ("address", "tile", "column", "layer", "neuron")
-
 
 @dataclass
 class Network:
@@ -71,14 +68,15 @@ class Network:
         raise AssertionError(f"feedback word {address} is read, which no layer has")
 
 
-def network(rng, config, layers, steps, *, scale=1.5, window=0.5, beta=0.9, scales=None, over_time=OverTime.MAX):
+def network(rng, config, layers, steps, *, scale=1.5, window=0.5, beta=0.9, scales=None, over_time=OverTime.MAX,
+            gradients=GradientForm.CHEAPER):
     q = config.weight
 
     def matrices():
         return [[[q.clamp(round(rng.gauss(0, scale) * q.one / math.sqrt(n_in))) for _ in range(n_in)] for _ in range(n_out)]
                 for n_in, n_out in zip(layers, layers[1:])]
 
-    settings = LifSettings(steps=steps, beta=beta, window=int(window * q.one), over_time=over_time,
+    settings = LifSettings(steps=steps, beta=beta, window=int(window * q.one), over_time=over_time, gradients=gradients,
                            scales=scales or tuple(range(9 * len(layers) - 18, -1, -9)))
     zero = [[[0] * n_in for _ in range(n_out)] for n_in, n_out in zip(layers, layers[1:])]
     return Network(layers, config, settings, matrices(), matrices(), zero)
@@ -123,13 +121,13 @@ class Sample:
         record, out = self.record(), []
         for place in reversed(self.net.places):
             gradient = timing_over_time.gradient_sweep(place, self.net.config.lanes, record.spikes[place.index - 1][0].numpy(),
-                                                       record.jobs[place.index - 1][0].numpy())
+                                                       record.jobs[place.index - 1][0].numpy(), self.net.settings.gradients)
             error = 0
             if place.index > 1:
                 reach = sum(step > 1 for step, _, _ in self.lists[place.index])
                 error = ErrorSweep.FIXED + reach * max(place.in_blocks, pipeline.ERROR_DEPTH) + len(self.active[place.index - 2])
             out.append(2 + max(gradient, error))
-        names = SimpleNamespace(layout=self.net.places, config=self.net.config)
+        names = SimpleNamespace(layout=self.net.places, config=self.net.config, settings=self.net.settings)
         assert timing_over_time.backward(names, record).tolist() == [sum(out)]
         return out
 
@@ -175,7 +173,7 @@ async def load(ctx, tapes, sample):
 
 def run(samples, rng):
     """Runs ``samples`` of one build one behind the other (None: one that has no room); checks everything but gradients, which it
-    returns by sample as words {address: lanes}, summed without limit."""
+    returns by sample as {(tile, row, column): sum}, without limit."""
     config = next(sample for sample in samples if sample).net.config
     m, dut, tapes, look = connected(config)
     trace, now, found = [], {}, []
@@ -196,7 +194,7 @@ def run(samples, rng):
                         set_all(ctx, dut, {"powers_w_en": 1, "powers_w_addr": n, "powers_w_data": power})
                         await ctx.tick()
                     ctx.set(dut.powers_w_en, 0)
-                set_all(ctx, dut, {"network": net.inputs(), "error_shift": net.shifts()})
+                set_all(ctx, dut, {"network": net.inputs(), "error_shift": net.shifts(), "form": int(net.settings.gradients)})
                 await load(ctx, tapes, sample)
             ctx.set(dut.start, 1)
             await ctx.tick()
@@ -223,7 +221,7 @@ def run(samples, rng):
     simulate(m, bench, deadline=60_000, background=[
         read_port(dut.feedback_en, dut.feedback_addr, dut.feedback_data, lambda address: now["net"].feedback_word(address)),
         watch(trace, start=dut.start, busy=dut.busy, done=dut.done, layer=dut.layer, en=dut.word_en, word=dut.word,
-              active=dut.active, saturated=dut.saturated, feedback=dut.feedback_en, replace=dut.replace_en,
+              active=dut.active, mark_en=dut.mark_en, mark=dut.mark, saturated=dut.saturated, feedback=dut.feedback_en, replace=dut.replace_en,
               **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
     starts = [n for n, t in enumerate(trace) if t["start"]]
     gradients, busy = [], 0
@@ -245,24 +243,26 @@ def run(samples, rng):
 
 
 def check_layers(sample, span, cycles, trace):
-    """Words in their order, layers in theirs; the sample's gradients by address."""
+    """Layers in their order, jobs in theirs; the sample's gradients by place."""
     net, lanes, begin, words = sample.net, sample.net.config.lanes, 0, {}
     late = trace[StepBackwardEngine.CONTRIBUTION_LATENCY:]
     for place, length in zip(reversed(net.places), cycles, strict=True):
         part = span[begin:begin + length]
         assert {t["layer"] for t in part} == {place.index - 1}
-        jobs, seen = sample.lists[place.index], []
+        jobs = [j for _, j, _ in sample.lists[place.index]]
+        by_spikes = net.settings.gradients.by_spikes(len(jobs), len(sample.spikes[place.index - 1]), place.n_in, place.n_out)
         assert [t["active"] for t in part if t["active"]] == [1 << place.index - 1] * len(jobs)
+        marks = [t["mark"] - place.block_base * lanes for t in part if t["mark_en"]]
+        assert marks == (jobs[::-1] if by_spikes else jobs)
         assert not any(t["feedback"] for t in part[:2])  # the layer is known two cycles before
         assert place.index > 1 or not any(t["feedback"] or t["replace"] for t in part)
         for n, t in enumerate(part, start=begin):
             if t["en"]:
-                seen.append(tuple(int(getattr(t["word"], name)) for name in WORD))
-                total = words.setdefault(seen[-1][0], [0] * lanes)
-                words[seen[-1][0]] = [a + late[n][f"lane_{k}"] for k, a in enumerate(total)]
-        assert seen == [(place.column_base + j * place.in_blocks + b, place.tile_base + b * place.out_blocks + j // lanes,
-                         j % lanes, place.index - 1, place.block_base * lanes + j)
-                        for _, j, _ in jobs for b in range(place.in_blocks)]
+                word = t["word"]
+                assert word.row == by_spikes and place.tile_base <= word.tile < place.tile_base + place.in_blocks * place.out_blocks
+                for k in range(lanes):
+                    where = (word.tile, word.index, k) if by_spikes else (word.tile, k, word.index)
+                    words[where] = words.get(where, 0) + late[n][f"lane_{k}"]
         begin += length
     return words
 
@@ -274,13 +274,15 @@ def check(samples, rng):
     for net in nets.values():
         totals = {}
         for sample, words in zip([sample for sample in samples if sample], found, strict=True):
-            for address, lanes in words.items() if sample.net is net else ():
-                totals[address] = [a + b for a, b in zip(totals.get(address, [0] * len(lanes)), lanes, strict=True)]
+            for where, value in words.items() if sample.net is net else ():
+                totals[where] = totals.get(where, 0) + value
+        lanes, expected = net.config.lanes, {}
         for place, rows in zip(net.places, net.gradients, strict=True):
             for j, row in enumerate(rows):
-                base, empty = place.column_base + j * place.in_blocks, [0] * net.config.lanes
-                seen = sum((totals.get(base + b, empty) for b in range(place.in_blocks)), [])
-                assert seen[:place.n_in] == row and not any(seen[place.n_in:]), (place.index, j)
+                for i, value in enumerate(row):
+                    tile = place.tile_base + i // lanes * place.out_blocks + j // lanes
+                    expected[tile, i % lanes, j % lanes] = value
+        assert {where: value for where, value in totals.items() if value} == {w: v for w, v in expected.items() if v}
 
 
 def build(layers, lanes, steps, **options):
@@ -288,6 +290,7 @@ def build(layers, lanes, steps, **options):
                                   **{"job_entries": 128, "spike_entries": 256, **options})
 
 
+@pytest.mark.parametrize("gradients", GradientForm)
 @pytest.mark.parametrize("layers, lanes, steps, options", [
     ((5, 6, 4, 3), 2, 8, {"window": 1.0}),
     ((6, 7, 5, 3), 2, 6, {"over_time": OverTime.SUM, "beta": 0.7}),
@@ -296,10 +299,10 @@ def build(layers, lanes, steps, **options):
     ((3, 4, 4, 3, 2), 4, 5, {"scales": (23, 13, 4, 1), "window": 2.0, "over_time": OverTime.SUM}),
     ((7, 3), 2, 6, {}),                                              # one layer: no errors go back
 ])
-def test_random_samples(layers, lanes, steps, options):
+def test_random_samples(layers, lanes, steps, options, gradients):
     """Lists of a forward pass; several samples between which nothing is cleared but the tape."""
     rng = random.Random(sum(layers) + steps)
-    net = network(rng, build(layers, lanes, steps), layers, steps, **options)
+    net = network(rng, build(layers, lanes, steps), layers, steps, gradients=gradients, **options)
     samples = [Sample(rng, net, density=density) for density in (0.6, 0.3)]
     assert len(layers) == 2 or any(c for sample in samples for _, _, c in sample.lists[1])
     check(samples, rng)
