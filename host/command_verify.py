@@ -54,6 +54,10 @@ def verify(
                          ] = "cheaper",
     spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = None,
     job_entries: Annotated[int | None, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = None,
+    rate_upper: Annotated[float, typer.Option(min=0, help="sparse-bptt: strength of the loss of neurons that fire too often")] = 0,
+    rate_lower: Annotated[float, typer.Option(min=0, help="sparse-bptt: strength of the loss of those that fire too rarely")] = 0,
+    rate_least: Annotated[int, typer.Option(help="sparse-bptt: fewer spikes of a neuron in a sample cost")] = 1,
+    rate_most: Annotated[int, typer.Option(help="sparse-bptt: more spikes of a neuron in a sample cost")] = 10,
     corrupt: Annotated[bool, typer.Option("--corrupt", help="flip one bit of what is compared: must fail")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> int:
@@ -69,7 +73,8 @@ def verify(
     sizes = layer_sizes(layers)
     runs = None
     if rule == Rule.SPARSE_BPTT:
-        runs = OverTimeOptions(timesteps, tau, window, over_time, gradients, spike_entries, job_entries)
+        runs = OverTimeOptions(timesteps, tau, window, over_time, gradients, rate_upper, rate_lower, rate_least, rate_most,
+                               spike_entries, job_entries)
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport),

@@ -36,7 +36,8 @@ SPARSE_DEFAULTS: dict[str, dict] = {
 FBP_INTERVAL = 100
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales")
 OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
-                      "gradients": "cheaper", "spike_entries": 4096, "job_entries": 4096}
+                      "gradients": "cheaper", "rate_upper": 0.0, "rate_lower": 0.0, "rate_least": 1, "rate_most": 10,
+                      "spike_entries": 4096, "job_entries": 4096}
 TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
 
 
@@ -87,6 +88,11 @@ class TrainOptions:
     error_scales: tuple[int, ...] = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the build's "
                                            "error_fraction, a comma-separated list", str, ())
     gradients: str | None = option(f"sparse-bptt: gradients are summed as is {' or by '.join(GRADIENTS)}", str)
+    rate_upper: float | None = option("sparse-bptt: strength of the loss of hidden neurons that fire more than --rate-most times "
+                                      "in a sample", float)
+    rate_lower: float | None = option("sparse-bptt: the same of those that fire less than --rate-least times", float)
+    rate_least: int | None = option("sparse-bptt: fewer spikes of a neuron in a sample cost", int)
+    rate_most: int | None = option("sparse-bptt: more spikes of a neuron in a sample cost", int)
     spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
     job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
@@ -129,15 +135,18 @@ class TrainOptions:
     def _over_time(self) -> OverTimeOptions | None:
         if self.rule == Rule.TTFS:
             return None
-        return OverTimeOptions(self.timesteps, self.tau, self.window, self.over_time, self.gradients, self.spike_entries,
-                               self.job_entries)
+        return OverTimeOptions(**{f.name: getattr(self, f.name) for f in fields(OverTimeOptions) if f.name != "steps"},
+                               steps=self.timesteps)
 
-    def core_config(self) -> CoreConfig:
-        """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
-        config = build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
+    def _build(self) -> CoreConfig:
+        return build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
                      **(self._over_time.build(self.layers) if self._over_time else {}))
+
+    def core_config(self) -> CoreConfig:
+        """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
+        config = self._build()
         for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours
             self.settings(epoch).registers(config)
         return config
@@ -148,8 +157,8 @@ class TrainOptions:
 
     def settings(self, epoch: int, interval_start: int = 0) -> NetworkSettings:
         """What the accelerator runs in an epoch (counted from 0), ``interval_start`` updates after a transport."""
-        over_time = self._over_time and self._over_time.settings(1 << self.weight_fraction, self.error_scales, self.gain)
-        return NetworkSettings(over_time=over_time,layers=self.layers, learning_rates=self.learning_rates(epoch),
+        over_time = self._over_time and self._over_time.settings(self._build(), self.error_scales, self.gain)
+        return NetworkSettings(over_time=over_time, layers=self.layers, learning_rates=self.learning_rates(epoch),
                                level_clip=self.clip, slope_clip=self.clip,
                                weight_decays=(self.weight_decay,), batch_size=self.batch_size,
                                readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..spec.config import CoreConfig, Rule
-from ..spec.lif import LifSettings
+from ..spec.lif import STRENGTH_BITS, LifSettings
 from ..spec.network import Readout
 from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, WINDOW_BITS
 from ..spec.transport import Precision
@@ -101,9 +101,22 @@ class NetworkSettings:
         if any(shift >> SHIFT_BITS for shift in shifts.values()):
             most = (1 << SHIFT_BITS) - 1 - given.base_shift(config)
             raise OptionError(f"error scales {given.scales}: one layer's may lie {most} above that of the layer before")
+        if given.rates is not None and not config.rate_loss:
+            raise OptionError("losses of firing rates: this build has none; leave them out, or build it with rate_loss")
         window = min(given.window, (1 << WINDOW_BITS) - 1)  # beyond every potential
-        return {"STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients),
-                "LOGIT": int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS} | shifts
+        logit = int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS
+        return {"STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients), "LOGIT": logit,
+                **shifts, **self._rate_registers(config)}
+
+    def _rate_registers(self, config: CoreConfig) -> dict[str, int]:
+        rates = self.over_time.rates
+        if not config.rate_loss:
+            return {}
+        if rates is None:
+            return {"RATE_BOUNDS": 0} | {f"RATE_LOSS_{l}": 0 for l in range(2, self.depth + 1)}
+        strengths = zip(rates.lower, rates.upper, strict=True)
+        return {"RATE_BOUNDS": rates.least | rates.most << 16} | {
+            f"RATE_LOSS_{l}": lower | upper << STRENGTH_BITS for l, (lower, upper) in enumerate(strengths, start=2)}
 
     def _transport_registers(self, config: CoreConfig) -> dict[str, int]:
         values = {}

@@ -6,12 +6,13 @@ from amaranth.lib import data
 from ..spec.config import CoreConfig, Rule, bits_for
 from ..spec.errors import ErrorCode
 from ..spec.formats import Q
-from ..spec.lif import SURROGATE
+from ..spec.lif import STRENGTH_BITS, SURROGATE
 from ..spec.packets import Kind, Space
 from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 
-__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "LogitLayout", "NetworkLayout", "ResultLayout",
+__all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "LogitLayout", "NetworkLayout", "RateBoundsLayout",
+           "RateLossLayout", "ResultLayout",
            "SettingsLayout", "SLOTS", "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset",
            "shape_of", "spike_layout"]
 
@@ -33,6 +34,20 @@ class LogitLayout(data.StructLayout):
         super().__init__({"over_time": 1, "gain": GAIN_BITS, "scale": SCALE_BITS})
 
 
+class RateBoundsLayout(data.StructLayout):
+    """Register RATE_BOUNDS of rule sparse-bptt."""
+
+    def __init__(self):
+        super().__init__({"least": 16, "most": 16})
+
+
+class RateLossLayout(data.StructLayout):
+    """A register RATE_LOSS_l of rule sparse-bptt."""
+
+    def __init__(self):
+        super().__init__({"lower": STRENGTH_BITS, "upper": STRENGTH_BITS})
+
+
 class SettingsLayout(data.StructLayout):
     """Values of the CONFIG registers (names as in spec/registers.py, lower case, arrays where numbered, by l - 1)."""
 
@@ -45,6 +60,8 @@ class SettingsLayout(data.StructLayout):
             **({"readout": 1, "level_clip": 16, "slope_clip": 16} if config.rule is Rule.TTFS else
                {"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
                 "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)}),
+            **({"rate_bounds": RateBoundsLayout(), "rate_loss": data.ArrayLayout(RateLossLayout(), config.max_layers - 1)}
+               if config.rate_loss else {}),
             "interval": 32,
             "interval_start": 32,
             "size": data.ArrayLayout(16, config.max_layers + 1),

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..spec.config import CoreConfig, Rule
 from ..spec.errors import ErrorCode
-from ..spec.lif import GradientForm, LifSettings, OverTime
+from ..spec.lif import STRENGTH_BITS, GradientForm, LifSettings, OverTime, RateLoss
 from ..spec.network import Readout
 from ..spec.packets import Kind, Space
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
@@ -144,9 +144,14 @@ class GoldenDevice:
         scales = [logit >> 5]
         for l in range(depth, 1, -1):
             scales.insert(0, scales[0] + LifSettings.base_shift(self.config) - self._values[f"ERROR_SHIFT_{l}"])
+        rates = None
+        if self.config.rate_loss:
+            bounds, losses = self._values["RATE_BOUNDS"], [self._values[f"RATE_LOSS_{l}"] for l in range(2, depth + 1)]
+            rates = RateLoss(least=bounds & 0xFFFF, most=bounds >> 16, upper=tuple(loss >> STRENGTH_BITS for loss in losses),
+                             lower=tuple(loss & (1 << STRENGTH_BITS) - 1 for loss in losses))
         return LifSettings(steps=self._values["STEPS"], window=self._values["WINDOW"], scales=tuple(scales),
                            over_time=OverTime(logit & 1), gain=logit >> 1 & 15,
-                           gradients=GradientForm(self._values["GRADIENTS"] % 3))
+                           gradients=GradientForm(self._values["GRADIENTS"] % 3), rates=rates)
 
     def _scheme(self, l: int) -> LayerTransport:
         """What the registers say of weight layer l; those that the build lacks are zero."""

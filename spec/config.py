@@ -63,6 +63,7 @@ class CoreConfig:
     max_steps : most time steps T of a sample; rule sparse-bptt only, as the two below.
     spike_entries : spikes of a sample, of input and hidden layers together, that the tape holds.
     job_entries : active neurons of a sample that each of the tape's two halves holds: of layers with even and with odd index.
+    rate_loss : builds losses of firing rates, a counter for each neuron; rule sparse-bptt only.
     """
 
     lanes: int = 16
@@ -89,6 +90,7 @@ class CoreConfig:
     max_steps: int = 128
     spike_entries: int = 2048
     job_entries: int = 1024
+    rate_loss: bool = False
 
     def __post_init__(self):
         limits = {
@@ -117,6 +119,8 @@ class CoreConfig:
                              "gradient_memory = False allows 'sgd' only")
         if self.rule is Rule.SPARSE_BPTT and not self.gradient_memory:
             raise ValueError("rule = 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only")
+        if self.rate_loss and self.rule is not Rule.SPARSE_BPTT:
+            raise ValueError("rate_loss = True counts the spikes of neurons over time: rule = 'sparse-bptt' alone has it")
         signs = self.feedback_precision is Precision.SIGN
         if not signs and (self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max):
             raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer or wider than the "

@@ -7,7 +7,8 @@ from functools import cached_property
 from .config import CoreConfig
 from .formats import Q
 
-__all__ = ["DECAY", "DROPPED_BITS", "GradientForm", "LifFormats", "LifSettings", "OverTime", "SURROGATE", "SURROGATE_SLOPE"]
+__all__ = ["DECAY", "DROPPED_BITS", "GradientForm", "LifFormats", "LifSettings", "OverTime", "RateLoss",
+           "STRENGTH_BITS", "SURROGATE", "SURROGATE_SLOPE"]
 
 DECAY = Q(bits=17, fraction=16, signed=False)
 """B[n] = beta^n."""
@@ -20,6 +21,9 @@ SURROGATE_SLOPE = 100
 
 DROPPED_BITS = 10
 """Low bits of an error sum that decay drops."""
+
+STRENGTH_BITS = 16
+"""Of how much a spike too many or too few adds to a neuron's error, format ``operand``."""
 
 
 class OverTime(IntEnum):
@@ -77,6 +81,23 @@ class LifFormats:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RateLoss:
+    """Losses of hidden neurons that fire too often or too rarely in a sample.
+
+    Parameters
+    ----------
+    least, most : spikes of a sample that cost nothing.
+    upper, lower : for each hidden layer, what each spike above and below adds to or takes from the neurons' errors, format
+        ``operand`` of the layer behind, STRENGTH_BITS bits.
+    """
+
+    least: int
+    most: int
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LifSettings:
     """How a network runs over time.
 
@@ -89,6 +110,7 @@ class LifSettings:
     over_time : what of the readout is the logit.
     gain : the logit is 2^gain times that.
     gradients : how gradients are summed.
+    rates : losses of firing rates, or None.
     powers : B[0] to B[T] (or further), DECAY, for those who hold them and not beta; beta^n unless given.
 
     Raises
@@ -103,6 +125,7 @@ class LifSettings:
     over_time: OverTime = OverTime.MAX
     gain: int = 0
     gradients: GradientForm = GradientForm.CHEAPER
+    rates: RateLoss | None = None
     powers: tuple[int, ...] = ()
 
     def __post_init__(self):

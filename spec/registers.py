@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .config import CoreConfig, Rule
+from .lif import STRENGTH_BITS
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
 __all__ = ["DECAY_BITS", "GAIN_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "VERSION", "WINDOW_BITS", "Access", "Control",
@@ -141,6 +142,19 @@ def rule_registers(config: CoreConfig) -> list[Register]:
                  text="gradients are summed 1: by active neuron, 2: by input spike, else: by what is cheaper")]
 
 
+def rate_loss_registers(config: CoreConfig) -> list[Register]:
+    """Losses of firing rates."""
+    cfg = Access.CONFIG
+    out = [Register(name="RATE_BOUNDS", address=0x400, access=cfg, text="spikes of a neuron and sample that cost nothing", fields=(
+        Field(name="LEAST", low=0, bits=16, text="fewer cost"), Field(name="MOST", low=16, bits=16, text="more cost")))]
+    for l in range(2, config.max_layers + 1):
+        out.append(Register(
+            name=f"RATE_LOSS_{l}", address=0x400 + 4 * l, access=cfg, text=f"losses of rates in layer {l - 1}", fields=(
+                Field(name="LOWER", low=0, bits=STRENGTH_BITS, text="what each spike too few takes from a neuron's error"),
+                Field(name="UPPER", low=STRENGTH_BITS, bits=STRENGTH_BITS, text="what each spike too many adds to it"))))
+    return out
+
+
 def register_map(config: CoreConfig) -> list[Register]:
     """All registers of a build, in address order."""
     ro, cfg, always, command = Access.READ_ONLY, Access.CONFIG, Access.ALWAYS, Access.COMMAND
@@ -185,6 +199,8 @@ def register_map(config: CoreConfig) -> list[Register]:
     for l in range(2, config.max_layers + 1 if config.rule is Rule.SPARSE_BPTT else 2):
         out.append(Register(name=f"ERROR_SHIFT_{l}", address=0x1C0 + 4 * l, access=cfg, bits=SHIFT_BITS,
                             text=f"right shift p from the errors of weight layer {l} to those of layer {l - 1}"))
+    if config.rate_loss:
+        out += rate_loss_registers(config)
     for n, (name, text) in enumerate(counters(config)):
         out.append(Register(name=name, address=COUNTER_BASE + 8 * n, access=ro, text=text))
         out.append(Register(name=f"{name}_HI", address=COUNTER_BASE + 8 * n + 4, access=ro, text=f"{name}, upper half"))

@@ -1,16 +1,16 @@
 """Looks of the error sweep: the error c of an active neuron from its error sum. Golden model: model/exact/sparse_bptt.py."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ...spec.lif import DECAY, DROPPED_BITS, SURROGATE, LifFormats
+from ...spec.lif import DECAY, DROPPED_BITS, STRENGTH_BITS, SURROGATE, LifFormats
 from ..arithmetic.delay import delay, delays
 from ..arithmetic.rounding import overflows, round_shift, saturate
 from ..arithmetic.spread import spread
 from ..arithmetic.wide_product import wide_product
-from ..layouts import StepJobLayout, shape_of
+from ..layouts import RateBoundsLayout, RateLossLayout, StepJobLayout, shape_of
 from .error_lanes import error_sum_shape
 
 __all__ = ["ErrorLook", "LookLayout"]
@@ -26,8 +26,9 @@ class LookLayout(data.StructLayout):
 
 
 class ErrorLook(wiring.Component):
-    """c = sat((decay(operand, n) g + half) >> p, error) in place of g. Latency LATENCY from a look to its replaced entry, a look a
-    cycle, no stalls.
+    """c = sat((decay(operand, n) g + half) >> p, error) in place of g. In a build with losses of firing rates what the neuron's
+    count of spikes costs is added to the decayed operand, and the sum saturates. Latency LATENCY from a look to its replaced entry,
+    a look a cycle, no stalls.
 
     Members
     -------
@@ -36,6 +37,8 @@ class ErrorLook(wiring.Component):
     en, look : In(1), In(LookLayout).
     power_addr : Out; power : In. B[n], read in every cycle (latency 1).
     sum_en, sum_addr (of each lane), sum_data : read port of the sums (latency 1), asked READ cycles after the look.
+    counts, bounds, strength : In, with losses of rates only. The spikes of the looked at block's neurons, in the cycle of
+        ``sum_data``; registers RATE_BOUNDS and RATE_LOSS of the layer, stable as ``shift``.
     replace_en, replace_index, replace_entry : Out. Step and index stay.
     saturated : Out(2). How many operands and errors saturated.
     """
@@ -53,6 +56,8 @@ class ErrorLook(wiring.Component):
             "sum_data": In(error_sum_shape(config)).array(config.lanes),
             "replace_en": Out(1), "replace_index": Out(bits_for(config.job_entries)), "replace_entry": Out(entry),
             "saturated": Out(2),
+            **({"counts": In(bits_for(config.max_steps + 1)).array(config.lanes), "bounds": In(RateBoundsLayout()),
+                "strength": In(RateLossLayout())} if config.rate_loss else {}),
         })
 
     def elaborate(self, platform):
@@ -81,8 +86,13 @@ class ErrorLook(wiring.Component):
         # Stage 6: decayed. Stages 7 and 8: product with g. Stage 9: >> (p - 1). Stage 10: rounding and the last place, which is the
         # same as + half and >> p, without a limit to p.
         decayed, places, limited, clipped = Signal(shape_of(operands)), Signal.like(self.shift), Signal(shape_of(c.error)), Signal()
+        total, over = round_shift(product, DECAY.fraction), Signal()
+        if c.rate_loss:
+            costly = (product + self._rate_error(m, looks)) >> DECAY.fraction
+            total = saturate(costly, operands)
+            m.d.sync += over.eq(valid[6] & overflows(costly, operands))
         with m.If(valid[6]):
-            m.d.sync += decayed.eq(round_shift(product, DECAY.fraction))
+            m.d.sync += decayed.eq(total)
         change = wide_product(m, decayed, looks[7].entry.value[:SURROGATE.bits].as_unsigned(), valid[7:9], "change")
         shifted = Signal.like(change)
         m.d.sync += places.eq(self.shift - 1)
@@ -96,6 +106,24 @@ class ErrorLook(wiring.Component):
         done = looks[self.LATENCY]
         m.d.comb += [
             self.replace_en.eq(valid[self.LATENCY]), self.replace_index.eq(done.place), self.replace_entry.step.eq(done.entry.step),
-            self.replace_entry.index.eq(done.entry.index), self.replace_entry.value.eq(limited), self.saturated.eq(lost + clipped),
+            self.replace_entry.index.eq(done.entry.index), self.replace_entry.value.eq(limited),
+            self.saturated.eq(lost + over + clipped),
         ]
         return m
+
+    def _rate_error(self, m, looks):
+        """What is added to the product in stage 6: the neuron's loss in the product's format, half of the operand's last bit."""
+        low, count, excess = bits_for(self._config.lanes), Signal.like(self.counts[0]), Signal(signed(17))
+        strength, cost = Signal(STRENGTH_BITS), Signal(signed(17 + STRENGTH_BITS))
+        addend = Signal(signed(cost.shape().width + DECAY.fraction + 1))
+        with m.Switch(looks[2].entry.index[:low]):
+            for k in range(self._config.lanes):
+                with m.Case(k):
+                    m.d.sync += count.eq(self.counts[k])
+        m.d.sync += [excess.eq(0), strength.eq(self.strength.lower), cost.eq(excess * strength),
+                     addend.eq((cost << DECAY.fraction) + (1 << (DECAY.fraction - 1)))]
+        with m.If(count > self.bounds.most):
+            m.d.sync += [excess.eq(count - self.bounds.most), strength.eq(self.strength.upper)]
+        with m.Elif(count < self.bounds.least):
+            m.d.sync += excess.eq(count - self.bounds.least)
+        return addend

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY
 from ..arithmetic.delay import delay
-from ..layouts import StepJobLayout, block_count_bits, shape_of
+from ..layouts import RateBoundsLayout, RateLossLayout, StepJobLayout, block_count_bits, shape_of
 from ..memory.decay_table import DecayTable
 from .error_lanes import ErrorLanes, error_sum_shape
 from .error_look import ErrorLook, LookLayout
@@ -46,6 +46,8 @@ class ErrorSweep(wiring.Component):
     feedback_en, feedback_addr, feedback_data : read port of the feedback memory (latency 1).
     sum_en, sum_addr, sum_data : read port of the sums for the host, while not busy (latency 1).
     saturated : Out. How many operands and errors saturated.
+    counts, bounds, strength : In, with losses of rates only, as of ErrorLook. count_en, count_addr : Out. Read port of the counts
+        (latency 1).
     """
 
     FIXED = FILL + DRAIN
@@ -65,7 +67,10 @@ class ErrorSweep(wiring.Component):
             "feedback_en": Out(1), "feedback_addr": Out(bits_for(config.feedback_words)),
             "feedback_data": In(shape_of(config.weight)).array(lanes),
             "sum_en": In(1), "sum_addr": In(block), "sum_data": Out(error_sum_shape(config)).array(lanes),
-            "saturated": Out(bits_for(lanes + 3)),
+            "saturated": Out(bits_for(lanes + 4)),
+            **({"counts": In(bits_for(config.max_steps + 1)).array(lanes), "bounds": In(RateBoundsLayout()),
+                "strength": In(RateLossLayout()), "count_en": Out(1), "count_addr": Out(block).array(lanes)}
+               if config.rate_loss else {}),
         })
 
     def elaborate(self, platform):
@@ -120,6 +125,10 @@ class ErrorSweep(wiring.Component):
             powers.r_addr[1].eq(look.power_addr), look.power.eq(powers.r_data[1]),
             self.saturated.eq(lanes.saturated + look.saturated),
         ]
+        if c.rate_loss:
+            m.d.comb += [look.bounds.eq(self.bounds), look.strength.eq(self.strength), self.count_en.eq(look.sum_en),
+                         *(mine.eq(theirs) for mine, theirs in zip(look.counts, self.counts)),
+                         *(mine.eq(theirs) for mine, theirs in zip(self.count_addr, look.sum_addr))]
         for k in range(c.lanes):
             m.d.comb += [lanes.feedback_data[k].eq(self.feedback_data[k]), look.sum_data[k].eq(lanes.sum_data[k]),
                          self.sum_data[k].eq(lanes.sum_data[k]),

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, GradientForm
 from ...spec.registers import SHIFT_BITS
-from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
+from ..layouts import NetworkLayout, RateBoundsLayout, RateLossLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
 from .error_sweep import ErrorSweep
 from .gradient_sweep import GradientSweep
 from .lanes import GradientWordLayout, contribution_shape
@@ -34,6 +34,7 @@ class StepBackwardEngine(wiring.Component):
     busy, done : Out(1).
     active : Out(max_layers). Bit l - 1: a job of layer l was taken.
     saturated : Out. How many errors, or error sums that decay, saturated.
+    counts, bounds, strength, count_en, count_addr : as of ErrorSweep, ``strength`` of each layer l - 1; with losses of rates only.
     """
 
     CONTRIBUTION_LATENCY = GradientSweep.CONTRIBUTION_LATENCY
@@ -59,7 +60,10 @@ class StepBackwardEngine(wiring.Component):
             "mark_en": Out(1), "mark": Out(GradientWordLayout(config)["neuron"].shape),
             "contribution": Out(contribution_shape(config)).array(config.lanes),
             "powers_w_en": In(1), "powers_w_addr": In(bits_for(config.max_steps + 1)), "powers_w_data": In(DECAY.bits),
-            "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 3)),
+            "busy": Out(1), "done": Out(1), "active": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 5)),
+            **({"counts": In(bits_for(config.max_steps + 1)).array(config.lanes), "bounds": In(RateBoundsLayout()),
+                "strength": In(RateLossLayout()).array(max(1, config.max_layers - 1)), "count_en": Out(1),
+                "count_addr": Out(bits_for(config.neuron_blocks)).array(config.lanes)} if config.rate_loss else {}),
         })
 
     def elaborate(self, platform):
@@ -69,7 +73,12 @@ class StepBackwardEngine(wiring.Component):
         m.submodules.gradients = gradients = GradientSweep(c)
         layer, below, shift = self.layer, Signal.like(self.layer), Signal(SHIFT_BITS)
         m.d.comb += below.eq(Mux(layer == 0, 0, layer - 1))
-        m.d.sync += shift.eq(self._shift_of(m, below))
+        m.d.sync += shift.eq(self._of_layer(m, below, self.error_shift))
+        if c.rate_loss:
+            m.d.sync += errors.strength.eq(self._of_layer(m, below, self.strength))
+            m.d.comb += [errors.bounds.eq(self.bounds), self.count_en.eq(errors.count_en)]
+            m.d.comb += [mine.eq(theirs) for mine, theirs in zip(errors.counts, self.counts)]
+            m.d.comb += [mine.eq(theirs) for mine, theirs in zip(self.count_addr, errors.count_addr)]
         for sweep, names in ((errors, {"job": "error", "active": "active"}), (gradients, {"job": "gradient", "spike": "spike"})):
             for own, tape in names.items():
                 m.d.comb += [getattr(sweep, f"{own}_{side}").eq(getattr(self, f"{tape}_{side}")) for side in ("count", "entry")]
@@ -93,14 +102,14 @@ class StepBackwardEngine(wiring.Component):
         self._control(m, errors, gradients, layer)
         return m
 
-    def _shift_of(self, m, below):
-        """p of the layer in work."""
-        shift = Signal(SHIFT_BITS)
+    def _of_layer(self, m, below, values):
+        """The value of the layer in work."""
+        chosen = Signal.like(values[0])
         with m.Switch(below):
-            for n, given in enumerate(self.error_shift):
+            for n, given in enumerate(values):
                 with m.Case(n):
-                    m.d.comb += shift.eq(given)
-        return shift
+                    m.d.comb += chosen.eq(given)
+        return chosen
 
     def _by_spikes(self, m, layer):
         """Whether the layer's gradients are summed by input spike: from its counts of jobs and spikes, a cycle after they are."""

@@ -13,6 +13,7 @@ from ..arithmetic.draining import draining_enable
 from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, shape_of
 from .leaky_accumulator import LeakyAccumulator, membrane_sum
 from .lif_rule import LifRule, window_shape
+from .spike_counts import SpikeCounts
 from .step_scan import StepScan
 
 __all__ = ["StepForwardEngine"]
@@ -48,6 +49,8 @@ class StepForwardEngine(wiring.Component):
         (step, index), steps 1 to T; the sample's last one.
     sum_en, sum_addr, sums : read port of the sums (latency 2), for the host, while not busy: decay(V) - reset + I after step
         T - 1 of each layer, before saturation.
+    count_en, count_addr (of each lane), counts : with losses of rates only, read port of the hidden neurons' spikes of the sample
+        (latency 1), while not busy.
     busy, done : Out(1). In flight; finished (one cycle, the last one of busy and that of output_last).
     event : Out(max_layers). Bit l: a spike of layer l became an event.
     saturated : Out. Neurons whose V saturated.
@@ -74,6 +77,8 @@ class StepForwardEngine(wiring.Component):
             "output_step": Out(step), "output_potential": Out(shape_of(LifFormats(config).membrane)), "output_last": Out(1),
             "sum_en": In(1), "sum_addr": In(bits_for(config.neuron_blocks)),
             "sums": Out(shape_of(membrane_sum(config))).array(config.lanes),
+            **({"count_en": In(1), "count_addr": In(bits_for(config.neuron_blocks)).array(config.lanes),
+                "counts": Out(step).array(config.lanes)} if config.rate_loss else {}),
             "busy": Out(1), "done": Out(1), "event": Out(config.max_layers), "saturated": Out(bits_for(config.lanes + 1)),
         })
 
@@ -105,6 +110,8 @@ class StepForwardEngine(wiring.Component):
             scan.output.eq(is_output), scan.listing.eq(train), scan.window.eq(self.window),
             rule.neuron.eq(scan.neuron), rule.window.eq(self.window),
         ]
+        if c.rate_loss:
+            self._count(m, rule.spike, begin, accumulator, is_output)
         for k in range(c.lanes):
             m.d.comb += [
                 accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_addr[k].eq(scan.r_addr[k]),
@@ -188,6 +195,16 @@ class StepForwardEngine(wiring.Component):
             m.d.sync += [left.eq(self.spikes_r_count), more.eq(self.spikes_r_count != 0), index.eq(0), opened.eq(1)]
         with m.Elif(taken & ~pending):
             m.d.sync += opened.eq(0)
+
+    def _count(self, m, spike, begin, accumulator, is_output):
+        """Spikes of the hidden neurons."""
+        m.submodules.counts = counts = SpikeCounts(self._config)
+        m.d.comb += [
+            counts.clear.eq(begin & ~is_output), counts.base.eq(accumulator.base), counts.blocks.eq(accumulator.blocks),
+            counts.spike_en.eq(spike.fired & ~is_output), counts.index.eq(spike.index), counts.r_en.eq(self.count_en),
+        ]
+        m.d.comb += [mine.eq(theirs) for mine, theirs in zip(counts.r_addr, self.count_addr)]
+        m.d.comb += [mine.eq(theirs) for mine, theirs in zip(self.counts, counts.counts)]
 
     def _send(self, m, spike, loading, begin, train, layer, is_output):
         """Input events and slots of the rule, each to who keeps it."""

@@ -52,6 +52,11 @@ class SparseBpttUnits:
             backward.overflow.eq(tapes.overflow), over_time.error_data.eq(readout.error_data),
         ]
         m.d.comb += [backward.error_shift[n].eq(settings.error_shift[n]) for n in range(self._config.max_layers - 1)]
+        if self._config.rate_loss:
+            m.d.comb += [backward.bounds.eq(settings.rate_bounds), forward.count_en.eq(backward.count_en)]
+            m.d.comb += [mine.eq(settings.rate_loss[n]) for n, mine in zip(range(self._config.max_layers - 1), backward.strength)]
+            m.d.comb += [mine.eq(theirs) for mine, theirs in zip(forward.count_addr, backward.count_addr)]
+            m.d.comb += [mine.eq(theirs) for mine, theirs in zip(backward.counts, forward.counts)]
         # Errors become jobs before the hand-over: only then is known whether the tape has room for the sample. Where it had none
         # before, they do not.
         asked, written = Signal(), Signal()

@@ -15,7 +15,7 @@ from .arithmetic import matrix_product, round_shift, saturate
 from .lif import LifSpikes, decay, decayed_sums
 from .readout import output_errors
 
-__all__ = ["Jobs", "accumulate", "by_spikes", "hidden_jobs", "logits", "output_jobs"]
+__all__ = ["Jobs", "accumulate", "by_spikes", "hidden_jobs", "logits", "output_jobs", "rate_errors"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
     The sums E_i decay from a step with jobs to the next one, and to each active neuron that looks at them.
     """
     operand_form, saturations = LifFormats(config).operand, 0
-    decays = torch.tensor(settings.decays)
+    decays, rates = torch.tensor(settings.decays), rate_errors(settings, layer, below)
     n, steps, outputs = jobs.error.shape
     sums, last = torch.zeros(n, feedback.shape[1], dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
     error, present = torch.zeros_like(below.surrogate), torch.zeros_like(below.active)
@@ -75,10 +75,23 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
         rows = below.active[:, t].any(1).nonzero()[:, 0]
         if len(rows):
             active, (value, over) = below.active[rows, t], later(t, rows)
+            if rates is not None:
+                value, costly = saturate(value + rates[rows], operand_form)
+                saturations += int((costly & active).sum())
             change, clipped = saturate(round_shift(value * below.surrogate[rows, t], down), config.error)
             saturations += int((over & active).sum() + (clipped & active).sum())
             error[rows, t - 1], present[rows, t - 1] = torch.where(active, change, 0), active
     return Jobs(error, present, saturations)
+
+
+def rate_errors(settings: LifSettings, layer: int, below: LifSpikes) -> Tensor | None:
+    """What losses of firing rates add to the errors [n, neurons] of layer l - 1, l = ``layer``, in each step, format ``operand``;
+    None without such losses."""
+    if settings.rates is None:
+        return None
+    rates, count = settings.rates, below.fired.sum(1)
+    above, missing = (count - rates.most).clamp(min=0), (rates.least - count).clamp(min=0)
+    return above * rates.upper[layer - 2] - torch.where(above > 0, 0, missing) * rates.lower[layer - 2]
 
 
 def by_spikes(settings: LifSettings, jobs: Jobs, spikes: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ class SparseBpttNetwork:
     over_time : ``max`` or ``sum``, what of the readout's potentials is the logit.
     gain : factor of the logits.
     feedback : B of layers 2 to L at the start; the weights unless given.
+    rates : losses of firing rates (least, most, lower, upper): with z the spikes of a hidden neuron in a sample,
+        upper / 2 (z - most)^2 above most and lower / 2 (least - z)^2 below least; None: none.
 
     Members
     -------
@@ -30,11 +32,11 @@ class SparseBpttNetwork:
     """
 
     def __init__(self, weights: Sequence[Tensor], beta: float, window: float, over_time: str = "max", gain: float = 1.0,
-                 feedback: Sequence[Tensor] | None = None):
+                 feedback: Sequence[Tensor] | None = None, rates: tuple[float, float, float, float] | None = None):
         self.weights = [w.detach().clone() for w in weights]
         self.feedback = [w.detach().clone() for w in (self.weights if feedback is None else [self.weights[0], *feedback])]
         self.gradients = [torch.zeros_like(w) for w in self.weights]
-        self.beta, self.window, self.over_time, self.gain = beta, window, over_time, gain
+        self.beta, self.window, self.over_time, self.gain, self.rates = beta, window, over_time, gain, rates
         self.active: list[float] = []
 
     @property
@@ -85,8 +87,15 @@ class SparseBpttNetwork:
                 potential = potentials[l - 2]
                 self.active.insert(0, float(active(potential, self.window).double().mean()))
                 # What happens in step t moves V[t + 1]; the error of V[t] therefore belongs to the step before.
-                passed = (delta @ self.feedback[l - 1]) * surrogate(potential, self.window)
+                spread = delta @ self.feedback[l - 1] + self._rate_errors(inputs[l - 1])
+                passed = spread * surrogate(potential, self.window)
                 error = torch.cat([passed[:, 1:], torch.zeros_like(passed[:, :1])], 1)
+
+    def _rate_errors(self, fired: Tensor) -> Tensor:
+        """What the losses of firing rates add to the error of each spike of a layer, [n, 1, neurons]."""
+        least, most, lower, upper = self.rates or (0.0, float("inf"), 0.0, 0.0)
+        count = fired.sum(1, keepdim=True)
+        return upper * (count - most).clamp(min=0) - lower * (least - count).clamp(min=0)
 
 
 def by_spikes(delta: Tensor, spikes: Tensor) -> Tensor:

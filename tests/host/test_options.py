@@ -7,6 +7,7 @@ import pytest
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
 from coldspike.spec.config import Rule
+from coldspike.spec.lif import RateLoss
 
 
 @pytest.fixture
@@ -131,6 +132,8 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rule": "sparse-bptt", "clip": 2.0}, "--clip 2.0: rule sparse-bptt knows none"),
         ({"rule": "sparse-bptt", "gradient_memory": False}, "--gradient-memory False: rule sparse-bptt"),
         ({"rule": "sparse-bptt", "over_time": "mean"}, "--over-time 'mean' is unknown; choose one of: max, sum"),
+        ({"rule": "sparse-bptt", "gradients": "both"}, "--gradients 'both' is unknown; choose one of: cheaper, active, spikes"),
+        ({"gradients": "active"}, "--gradients active: rule ttfs knows none"),
         ({"rule": "sparse-bptt", "error_scales": "1.5,0"}, "whole numbers are needed"),
         ({"rule": "bptt"}, "--rule 'bptt' is unknown"),
     ):
@@ -141,6 +144,9 @@ def test_a_rule_refuses_the_options_of_another_by_name():
 @pytest.mark.parametrize("given, text", [
     ({"tau": -1.0}, "tau = -1.0"), ({"window": -0.1}, "window = -0.1"), ({"timesteps": 0}, "max_steps = 0"),
     ({"error_scales": "1,2,3"}, "3 error scales for 2 weight layers"), ({"error_scales": "40,0"}, "scale 40 of layer 1"),
+    ({"rate_upper": 1e-9}, "--rate-upper 1e-09: 0, or 1.5e-05 to 1 is possible"),
+    ({"rate_lower": 2.0}, "--rate-lower 2.0: 0, or 1.5e-05 to 1"), ({"rate_lower": -1.0}, "--rate-lower -1.0: 0, or"),
+    ({"rate_upper": 0.1, "rate_least": 5, "rate_most": 4}, "rates from 5 to 4 spikes"),
     ({"gain": 16}, "gain = 16: this build has 0 to 15"), ({"spike_entries": 0}, "spike_entries = 0"),
 ])
 def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
@@ -156,3 +162,12 @@ def test_options_over_time_are_recorded_and_resumed():
     core = options.core_config()
     assert (core.rule, core.max_steps) == (Rule.SPARSE_BPTT, 30)
     assert options.settings(0).over_time.window >= 1 << 19
+    assert not core.rate_loss and options.settings(0).over_time.rates is None
+
+
+def test_losses_of_rates_are_built_where_they_are_asked_for():
+    """Strengths in units of the operand: 16 fractional bits, and those of the layer behind."""
+    options = resolve({"rule": "sparse-bptt", "layers": "64-20-30-10", "error_scales": "8,4,0", "rate_upper": 0.01,
+                       "rate_least": 2})
+    assert options.core_config().rate_loss
+    assert options.settings(0).over_time.rates == RateLoss(least=2, most=10, upper=(10486, 655), lower=(0, 0))

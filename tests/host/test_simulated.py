@@ -74,7 +74,8 @@ VERIFY = ["verify", "--layers", "9-7-5", "--lanes", "4", "--interval", "2", "--b
                                   ["--layers", "9-8-7-6-5", "--feedback", "fbp,fbp-signs,fbp", "--fraction", "0.2",
                                    "--transport", "top-k,random,change", "--probability", "0.5", "--alpha", "0.1"],
                                   ["--layers", "9-7-6-5", "--feedback", "ss,fss", "--feedback-precision", "sign"],
-                                  ["--rule", "sparse-bptt", "--window", "0.5", "--layers", "9-11-7-5", "--stall", "0.1"]])
+                                  ["--rule", "sparse-bptt", "--window", "0.5", "--layers", "9-11-7-5", "--stall", "0.1",
+                                   "--rate-upper", "0.05", "--rate-lower", "0.02", "--rate-most", "3"]])
 def test_every_state_of_the_simulated_accelerator_is_the_golden_models(capsys, more):
     code = main([*VERIFY, *more])
     result = json.loads(capsys.readouterr().out)

@@ -88,9 +88,19 @@ class Oracle:
                 sums = [e + b * self.jobs[l][t, j] for e, b in zip(sums, self.b[l - 1][j], strict=True)]
             for step, i in sorted(self.active[l - 2]):
                 if step == t:
-                    product = later(i, t) * self.active[l - 2][t, i]
+                    value = self.clip(later(i, t) + self.rate_error(l, i), 27, "error_saturations")
+                    product = value * self.active[l - 2][t, i]
                     out[t - 1, i] = self.clip((product + (1 << (p - 1))) >> p, 18, "error_saturations")
         return out
+
+    def rate_error(self, l, i):
+        rates = getattr(self.s, "rates", None)
+        if rates is None:
+            return 0
+        fired = sum(j == i for _, j in self.spikes[l - 1])
+        if fired > rates.most:
+            return rates.upper[l - 2] * (fired - rates.most)
+        return -rates.lower[l - 2] * max(rates.least - fired, 0)
 
     def learn(self, l):
         jobs, spikes = self.jobs[l], self.spikes[l - 1]

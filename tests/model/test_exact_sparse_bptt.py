@@ -9,7 +9,7 @@ from coldspike.model.exact import lif, sparse_bptt
 from coldspike.model.exact.readout import output_errors
 from coldspike.model.reference.sparse_bptt import SparseBpttNetwork
 from coldspike.spec.config import CoreConfig
-from coldspike.spec.lif import GradientForm, LifSettings, OverTime
+from coldspike.spec.lif import GradientForm, LifSettings, OverTime, RateLoss
 
 from .oracle_lif import Oracle
 
@@ -63,6 +63,10 @@ CASES = {  # layers, T, scale of the weights, density of the input, window, sett
     "long": ((4, 3, 2), 300, 1.0, 0.02, 0.5, {"scales": (5, 2), "beta": 0.99}, {}),
     "saturating traces": ((3, 3, 2), 200, 0.003, 0.95, 40, {"scales": (10, 0), "beta": 0.999, "over_time": OverTime.SUM},
                           {"time_bits": 10}),
+    "rates": ((7, 6, 5, 3), 20, 1.5, 0.2, 0.6, {"scales": (4, 2, 0), "rates": RateLoss(
+        least=1, most=2, upper=(900, 50), lower=(70, 1100))}, {"rate_loss": True, "rule": "sparse-bptt"}),
+    "saturating rates": ((7, 6, 5, 3), 60, 3.0, 0.5, 1.5, {"scales": (4, 2, 0), "rates": RateLoss(
+        least=2, most=5, upper=(65535, 65535), lower=(65535, 0))}, {"rate_loss": True, "rule": "sparse-bptt"}),
     "other fractions": ((6, 5, 4), 18, 1.5, 0.3, 0.5, {"scales": (6, 3)}, {"weight_fraction": 9, "time_bits": 6}),
 }
 

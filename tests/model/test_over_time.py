@@ -9,7 +9,7 @@ import torch
 from coldspike.model.exact import OverTimeRecord, SparseBpttNetwork, over_time
 from coldspike.model.exact.readout import output_errors
 from coldspike.spec.config import CoreConfig
-from coldspike.spec.lif import LifSettings, OverTime
+from coldspike.spec.lif import LifSettings, OverTime, RateLoss
 
 from .oracle_lif import Oracle
 
@@ -194,6 +194,8 @@ CASES = {  # layers, settings, more
     "everything active": ((5, 4, 3), settings(2, 8, 100.0), {}),
     "nothing active": ((5, 4, 3), settings(2, 8, 0.0), {}),
     "saturating": ((6, 5, 5, 4), settings(3, 12, 30.0, scales=(12, 9, 4), gain=3), {"spread": 60.0, "gradient_bits": 22}),
+    "rates": ((7, 6, 5, 3), settings(3, rates=RateLoss(least=1, most=2, upper=(9000, 700), lower=(400, 6000))),
+              {"rate_loss": True}),
     "8-bit feedback": ((6, 5, 5, 4), settings(3), {"feedback_precision": "8-bit"}),
 }
 

@@ -27,20 +27,23 @@ class Surrogate(torch.autograd.Function):
         return grad * (distance < ctx.window) / (1 + SLOPE * distance) ** 2, None
 
 
-def unrolled_loss(weights, spikes, labels, window, over_time, gain):
+def unrolled_loss(weights, spikes, labels, window, over_time, gain, rates=None):
     """Step by step, all layers in each, nothing shared with the model but the equations."""
     n, steps = len(spikes), spikes.shape[1]
     potentials = [torch.zeros(n, len(w), dtype=torch.float64) for w in weights]
-    seen = []
+    seen, counts = [], [0] * (len(weights) - 1)
     for t in range(steps):
         fired = [spikes[:, t].double(), *(Surrogate.apply(v, window) for v in potentials[:-1])]
         for l, w in enumerate(weights):
             reset = fired[l + 1].detach() if l + 1 < len(fired) else 0  # no gradient through the reset
             potentials[l] = BETA * potentials[l] + fired[l] @ w.T - reset
         seen.append(potentials[-1])
+        counts = [count + spike for count, spike in zip(counts, fired[1:], strict=True)]
     logits = torch.stack(seen)
     logits = gain * (logits.max(0).values if over_time == "max" else logits.sum(0))
-    return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+    least, most, lower, upper = rates or (0, 0, 0, 0)
+    cost = sum(upper * ((count - most).relu() ** 2).sum() + lower * ((least - count).relu() ** 2).sum() for count in counts)
+    return torch.nn.functional.cross_entropy(logits, labels, reduction="sum") + cost / 2
 
 
 def network(window=0.2, layers=LAYERS, scale=1.6, **options) -> SparseBpttNetwork:
@@ -71,6 +74,20 @@ def test_gradients_equal_those_of_the_unrolled_network(layers, steps, window, ov
         assert torch.allclose(gradient, weight.grad, rtol=1e-9, atol=1e-13)
     assert float(net.gradients[-1].abs().max()) > 1e-3 or steps < len(layers), "a spike needs a step for each layer"
     assert window < math.inf or all(share == 1 for share in net.active)
+
+
+@pytest.mark.parametrize("rates", [(0, 2, 0, 0.03), (3, 100, 0.05, 0), (2, 3, 0.04, 0.2)])
+def test_losses_of_firing_rates(rates):
+    """Their gradients add up with the others, through all layers."""
+    net, (spikes, labels) = network(0.5, rates=rates), batch()
+    weights = [w.clone().requires_grad_() for w in net.weights]
+    unrolled_loss(weights, spikes, labels, 0.5, "max", 1.0, rates).backward()
+    net.train(spikes, labels)
+    plain = network(0.5)
+    plain.train(spikes, labels)
+    for gradient, weight, without in zip(net.gradients[:-1], weights, plain.gradients, strict=False):
+        assert torch.allclose(gradient, weight.grad, rtol=1e-9, atol=1e-13)
+        assert float((gradient - without).norm() / without.norm()) > 0.01
 
 
 def test_a_narrow_window_makes_gradients_sparse():

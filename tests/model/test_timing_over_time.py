@@ -1,22 +1,23 @@
 """Cycles of rule sparse-bptt against a walk through the schedules as the docstrings of hw/ word them, entry by entry."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from coldspike.hw.backward.decayed_lanes import DecayedLanes
 from coldspike.hw.backward.error_lanes import ErrorLanes
 from coldspike.hw.backward.error_sweep import ErrorSweep
 from coldspike.hw.backward.gradient_sweep import GradientSweep
-from coldspike.hw.backward.trace_lanes import TraceLanes
 from coldspike.hw.forward.leaky_accumulator import LeakyAccumulator
 from coldspike.hw.forward.step_engine import StepForwardEngine
 from coldspike.model.exact import OverTimeRecord
 from coldspike.model.timing import TimingModel
 from coldspike.model.timing_over_time import backward, forward, gradient_sweep, jobs_written
-from coldspike.spec.lif import OverTime
+from coldspike.spec.lif import GradientForm, OverTime
 from coldspike.spec.pipeline import READOUT_FIXED
 
 from .test_over_time import Both, settings
@@ -39,31 +40,35 @@ def forward_cycles(network, record, n):
     return cycles
 
 
-def gradient_cycles(blocks, lanes, spikes, jobs):
+def gradient_cycles(place, lanes, spikes, jobs, form):
     """hw/backward/gradient_sweep.py, cycle after cycle: ``spikes`` and ``jobs`` (step, neuron), ascending."""
-    end = jobs[-1][0] if jobs else -1
-    entries = sorted([(t, 0, i) for t, i in spikes if t <= end] + [(m, 1, j) for m, j in jobs])
-    if not jobs:
-        return 1
-    begun, job, free = [], None, max(blocks, 2)
+    if form is GradientForm.SPIKES or form is GradientForm.CHEAPER and len(jobs) * place.n_in > len(spikes) * place.n_out:
+        blocks, entries = place.out_blocks, sorted([(m, 1, j) for m, j in jobs] + [(t, 0, i) for t, i in spikes], reverse=True)
+        entries = [(bool(is_job), neuron) for _, is_job, neuron in entries]
+    else:
+        end = jobs[-1][0] if jobs else -1
+        blocks, entries = place.in_blocks, sorted([(t, 0, i) for t, i in spikes if t <= end] + [(m, 1, j) for m, j in jobs])
+        entries = [(not is_job, neuron) for _, is_job, neuron in entries]
+    growths, readings, free, done = [], [], max(blocks, 2), 0
     for cycle in itertools.count():
-        if not entries and cycle == job + blocks + 8:
+        if not entries and cycle >= done:
             return cycle + 1
         if not entries or cycle < free:
             continue
-        _, is_job, neuron = entries[0]
-        if is_job:
-            may = all(cycle >= at + TraceLanes.WRITTEN - i // lanes for i, at in begun)
-            may = may and (job is None or cycle >= job + GradientSweep.GRADIENT_REUSE)
-        else:
-            may = all(cycle >= at + TraceLanes.WRITTEN for i, at in begun if i == neuron)
-        if may:
+        grows, neuron = entries[0]
+        if grows:
+            if all(cycle >= at + DecayedLanes.WRITTEN for i, at in growths if i == neuron):
+                growths.append((neuron, cycle))
+                free, done = cycle + 1, cycle + 9
+                entries.pop(0)
+        elif not growths:
+            free = done = cycle + 1
             entries.pop(0)
-            free = cycle + (blocks if is_job else 1)
-            if is_job:
-                job = cycle
-            else:
-                begun.append((neuron, cycle))
+        elif (all(cycle >= at + DecayedLanes.WRITTEN - i // lanes for i, at in growths)
+              and all(cycle >= at + GradientSweep.REUSE for i, at in readings if i == neuron)):
+            readings.append((neuron, cycle))
+            free, done = cycle + blocks, cycle + blocks + 8
+            entries.pop(0)
 
 
 def error_cycles(blocks, jobs, looks):
@@ -83,10 +88,11 @@ def backward_cycles(network, record, n):
         cycles += 1  # LOOK
         if not record.learned[n]:
             return cycles
-        blocks, jobs = network.layout[l - 1].in_blocks, record.jobs[l - 1][n].nonzero().tolist()
-        walk = gradient_cycles(blocks, network.config.lanes, record.spikes[l - 1][n].nonzero().tolist(), jobs)
+        place, jobs = network.layout[l - 1], record.jobs[l - 1][n].nonzero().tolist()
+        walk = gradient_cycles(place, network.config.lanes, record.spikes[l - 1][n].nonzero().tolist(), jobs,
+                               network.settings.gradients)
         if l > 1:
-            walk = max(walk, error_cycles(blocks, jobs, record.active[l - 2][n].nonzero().tolist()))
+            walk = max(walk, error_cycles(place.in_blocks, jobs, record.active[l - 2][n].nonzero().tolist()))
         cycles += 1 + walk  # SWEEP, WALK
     return cycles
 
@@ -103,10 +109,10 @@ CASES = {  # layers, settings, more
 }
 
 
-def records(name):
+def records(name, form=GradientForm.CHEAPER):
     """A network and what some training and some inference samples did."""
     layers, chosen, more = CASES[name]
-    both = Both(layers, chosen, 3, **more)
+    both = Both(layers, replace(chosen, gradients=form), 3, **more)
     made = []
     for density in (0.05, 0.3, 0.7):
         spikes, labels = both.inputs(4, density)
@@ -114,9 +120,10 @@ def records(name):
     return both.exact, made
 
 
+@pytest.mark.parametrize("form", GradientForm)
 @pytest.mark.parametrize("name", CASES)
-def test_cycles_of_samples(name):
-    network, made = records(name)
+def test_cycles_of_samples(name, form):
+    network, made = records(name, form)
     for record in made:
         assert forward(network, record).tolist() == [forward_cycles(network, record, n) for n in range(4)]
         assert backward(network, record).tolist() == [backward_cycles(network, record, n) for n in range(4)]
@@ -162,28 +169,59 @@ def single(record, n):
     return OverTimeRecord(train=record.train, learned=record.learned[n:n + 1], written=record.written[n:n + 1], **lists)
 
 
-@pytest.mark.parametrize("lanes, inputs", [(2, 1), (2, 3), (2, 14), (4, 4), (4, 11), (8, 60)])
-def test_gradient_sweep(lanes, inputs):
-    """Few to many spikes and jobs: traces that are not back yet, columns that come again, jobs longer than their way."""
-    rng, outputs, steps = np.random.default_rng(inputs), 5, 7
-    place = SimpleNamespace(in_blocks=-(-inputs // lanes))
+def place_of(lanes, inputs, outputs):
+    return SimpleNamespace(n_in=inputs, n_out=outputs, in_blocks=-(-inputs // lanes), out_blocks=-(-outputs // lanes))
+
+
+@pytest.mark.parametrize("form", GradientForm)
+@pytest.mark.parametrize("lanes, inputs, outputs", [(2, 1, 5), (2, 3, 5), (2, 14, 5), (2, 5, 14), (4, 4, 4), (4, 11, 3), (8, 60, 5),
+                                                    (8, 5, 60)])
+def test_gradient_sweep(lanes, inputs, outputs, form):
+    """Few to many spikes and jobs: sums that are not back yet, rows and columns that come again, readings longer than their way."""
+    rng, steps, place = np.random.default_rng(inputs), 7, place_of(lanes, inputs, outputs)
     seen = set()
     for of_spikes, of_jobs in itertools.product((0.0, 0.05, 0.3, 1.0), (0.0, 0.05, 0.4, 1.0)):
         for _ in range(3):
             spikes, jobs = rng.random((steps, inputs)) < of_spikes, rng.random((steps, outputs)) < of_jobs
             rows = [[tuple(row) for row in np.argwhere(each).tolist()] for each in (spikes, jobs)]
-            found = gradient_sweep(place, lanes, spikes, jobs)
-            assert found == gradient_cycles(place.in_blocks, lanes, *rows)
+            found = gradient_sweep(place, lanes, spikes, jobs, form)
+            assert found == gradient_cycles(place, lanes, *rows, form)
             seen.add(found)
     assert min(seen) == 1 and len(seen) > 15
 
 
-@pytest.mark.parametrize("jobs, cycles", [([], 1), ([(4, 0)], 3 + 3 + 9), ([(0, 0), (0, 1)], 3 + 5 + 3 + 9)])
-def test_gradient_sweeps_by_hand(jobs, cycles):
+def marked(shape, entries):
+    out = np.zeros(shape, bool)
+    for step, neuron in entries:
+        out[step, neuron] = True
+    return out
+
+
+@pytest.mark.parametrize("spikes, jobs, cycles", [
+    ([], [], 1), ([(0, 4)], [], 1), ([], [(4, 0)], 3 + 1 + 1), ([(0, 4)], [(4, 0)], 3 + 3 + 3 + 9),
+    ([(0, 4)], [(0, 0), (0, 1)], 3 + 3 + 3 + 3 + 9), ([(0, 4)], [(1, 0), (2, 0)], 3 + 3 + 5 + 3 + 9),
+    ([(1, 4)], [(0, 0), (0, 1), (1, 0)], 3 + 2 + 3 + 3 + 9), ([(1, 4)], [(0, 0), (0, 1)], 3 + 1 + 1 + 1),
+])
+def test_gradient_sweeps_by_active_neuron_by_hand(spikes, jobs, cycles):
     """Three blocks are cleared in cycles 0 to 2; a spike of the last one begins in cycle 3, and the job not before 3 + 5 - 2."""
-    place, made, spikes = SimpleNamespace(in_blocks=3), np.zeros((5, 2), bool), np.zeros((5, 6), bool)
-    for m, j in jobs:
-        made[m, j] = True
-    assert gradient_sweep(place, 2, spikes, made) == cycles
-    spikes[0, 4] = True
-    assert gradient_sweep(place, 2, spikes, made) == cycles + 3 * bool(jobs)
+    assert gradient_sweep(place_of(2, 6, 2), 2, marked((5, 6), spikes), marked((5, 2), jobs), GradientForm.ACTIVE) == cycles
+
+
+@pytest.mark.parametrize("spikes, jobs, cycles", [
+    ([], [], 1), ([], [(0, 4)], 3 + 1 + 9), ([(4, 0)], [], 3 + 1 + 1), ([(0, 0)], [(4, 4)], 3 + 3 + 3 + 9),
+    ([(4, 0), (4, 1)], [(4, 4)], 3 + 3 + 3 + 3 + 9), ([(3, 0), (4, 0)], [(4, 4)], 3 + 3 + 5 + 3 + 9),
+    ([(3, 0), (4, 0), (4, 1)], [(3, 4)], 3 + 2 + 3 + 3 + 9), ([(3, 0), (4, 0)], [(4, 4), (2, 4), (1, 3)], 3 + 3 + 5 + 3 + 2 + 9),
+])
+def test_gradient_sweeps_by_input_spike_by_hand(spikes, jobs, cycles):
+    """The same with the two lists' parts changed, in reverse time; jobs behind the last spike are work, too."""
+    assert gradient_sweep(place_of(2, 2, 6), 2, marked((5, 2), spikes), marked((5, 6), jobs), GradientForm.SPIKES) == cycles
+
+
+def test_the_form_with_fewer_additions():
+    """Jobs of 6 inputs against 3 spikes of 2 outputs: by spikes where the jobs make more."""
+    place, spikes = place_of(2, 6, 2), marked((5, 6), [(0, 4), (1, 4), (2, 4)])
+    for count in (1, 2):
+        jobs = marked((5, 2), [(4, 0), (4, 1)][:count])
+        found = {form: gradient_sweep(place, 2, spikes, jobs, form) for form in GradientForm}
+        assert found[GradientForm.CHEAPER] == found[(GradientForm.ACTIVE, GradientForm.SPIKES)[count - 1]]
+        assert found[GradientForm.ACTIVE] != found[GradientForm.SPIKES]

@@ -19,7 +19,7 @@ from coldspike.spec.network import Readout
 
 COLLISION, TRANSPARENT = "collision", "transparent"
 LAYERS = (9, 11, 6, 3)
-OVER_TIME = OverTimeOptions(steps=12, tau=10.0, window=0.5, over_time="max")
+OVER_TIME = OverTimeOptions(steps=12, tau=10.0, window=0.5, over_time="max", rate_lower=0.1)
 BUILDS = {"sgd": {}, "momentum": {"optimizer": Optimizer.SIGN_MOMENTUM}, "no gradient memory": {"gradient_memory": False},
           "sparse-bptt": OVER_TIME.build(LAYERS)}
 
