@@ -14,7 +14,8 @@ OVER_TIME = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "
              "spike_entries": 4096, "job_entries": 4096}
 """Of rule sparse-bptt, unless the data set has its own."""
 
-RECORDINGS = OVER_TIME | {"epochs": 15, "batch_size": 32, "lr_decay": 0.9, "lanes": 32}
+# Sets of few samples: 100 updates from one transport to the next would be more than an epoch.
+RECORDINGS = OVER_TIME | {"epochs": 12, "batch_size": 32, "lr": (1e-3,), "lr_decay": 0.9, "interval": 10, "lanes": 32}
 # Of short recordings whose classes differ throughout: each step of the readout counts. Its potentials add up, so its weights begin,
 # and are learned, a step count's order smaller than the others'.
 SUMMED = {"timesteps": 50, "window": 0.3, "over_time": "sum", "gain": 0, "lr": (1e-3, 6e-5), "error_scales": (4, 0),
@@ -22,7 +23,7 @@ SUMMED = {"timesteps": 50, "window": 0.3, "over_time": "sum", "gain": 0, "lr": (
 SPARSE: dict[str, dict] = {
     "digits": IMAGES["digits"] | OVER_TIME | {"layers": (64, 100, 10), "error_scales": (2, 0)},
     "fashion-mnist": IMAGES["fashion-mnist"] | OVER_TIME | {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.8},
-    "nmnist": RECORDINGS | {"layers": (1156, 200, 10), "gain": 0, "lr": (5e-4,), "lr_decay": 0.8, "initial_scale": (0.6,),
+    "nmnist": RECORDINGS | {"layers": (1156, 200, 10), "gain": 0, "epochs": 8, "initial_scale": (0.6,),
                             "error_scales": (4, 0), "spike_entries": 16384, "job_entries": 8192},
     "fsdd": RECORDINGS | SUMMED | {"layers": (128, 100, 10), "initial_scale": (1.0, 0.06)},
     "braille": RECORDINGS | SUMMED | {"layers": (120, 100, 27), "initial_scale": (1.5, 0.06)},

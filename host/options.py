@@ -239,7 +239,7 @@ def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     named = TrainOptions.__dataclass_fields__
     usual = defaults.defaults(*(chosen.get(name, named[name].default) for name in ("rule", "data")))
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
-    usual["interval"] = FBP_INTERVAL if has_interval(*scheme) else 1
+    usual["interval"] = usual.get("interval", FBP_INTERVAL) if has_interval(*scheme) else 1
     return TrainOptions(**usual | chosen)
 
 
