@@ -3,11 +3,12 @@ tells what they reach."""
 
 from ..spec.config import Rule
 
-__all__ = ["OVER_TIME", "defaults", "defaults_by_data"]
+__all__ = ["OVER_TIME", "defaults", "defaults_by_data", "fitted"]
 
 IMAGES: dict[str, dict] = {
-    "digits": {"layers": (64, 128, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "lanes": 16},
-    "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9,
+    "digits": {"layers": (64, 128, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "interval": 100,
+               "lanes": 16},
+    "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9, "interval": 100,
                       "lanes": 32},
 }
 OVER_TIME = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
@@ -37,6 +38,12 @@ def defaults(rule: str, data: str) -> dict:
     """Options by name; of digits where the rule does not train the data set, whose name ``TrainOptions`` then refuses."""
     known = RULES.get(rule, IMAGES)
     return dict(known.get(data, known["digits"]))
+
+
+def fitted(values: tuple, depth: int) -> tuple:
+    """A list with one value for each weight layer, for a network of another depth: the first layers share the first value. Lists of
+    one value or none mean all layers and stay."""
+    return values if len(values) < 2 else values[-depth:] if depth < len(values) else (values[0],) * (depth - len(values)) + values
 
 
 def defaults_by_data(name: str) -> dict:

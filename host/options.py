@@ -25,7 +25,6 @@ __all__ = ["READOUTS", "TrainOptions", "comma_numbers", "resolve", "resume"]
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
 FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
 
-FBP_INTERVAL = 100
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales", "initial_scale")
 OVER_TIME_ALONE = dict.fromkeys(defaults.OVER_TIME) | {"error_scales": (), "initial_scale": ()}
 TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
@@ -239,7 +238,10 @@ def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     named = TrainOptions.__dataclass_fields__
     usual = defaults.defaults(*(chosen.get(name, named[name].default) for name in ("rule", "data")))
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
-    usual["interval"] = usual.get("interval", FBP_INTERVAL) if has_interval(*scheme) else 1
+    if not has_interval(*scheme):
+        usual["interval"] = 1
+    depth = len(chosen.get("layers", usual["layers"])) - 1
+    usual |= {name: defaults.fitted(usual[name], depth) for name in LISTS if name in usual}
     return TrainOptions(**usual | chosen)
 
 

@@ -165,6 +165,16 @@ def test_each_data_set_over_time_has_defaults_that_fit_it(data):
     assert resume(tomllib.loads(options.toml()), {}) == options
 
 
+def test_a_default_for_each_layer_fits_a_network_of_another_depth():
+    for layers, lr, scales in (("128-9-8-10", (1e-3, 1e-3, 6e-5), (4, 4, 0)), ("128-10", (6e-5,), (0,))):
+        options = resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": layers})
+        assert (options.lr, options.error_scales) == (lr, scales)
+        options.core_config()
+    assert resolve({"rule": "sparse-bptt", "data": "fashion-mnist", "layers": "784-9-10"}).error_scales == (4, 0)
+    with pytest.raises(OptionError, match=r"^2 learning rates for 3 weight layers"):
+        resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": "128-9-8-10", "lr": "0.1,0.1"}).core_config()
+
+
 def test_the_help_shows_defaults_of_each_data_set():
     assert default_text("layers", None).startswith("digits: 64-128-10, fashion-mnist: 784-256-10, nmnist: 1156-")
     assert "shd: 500" in default_text("timesteps", None) and default_text("fraction", None) == ""
