@@ -28,8 +28,8 @@ SPARSE: dict[str, dict] = {
                             "error_scales": (4, 0), "spike_entries": 16384, "job_entries": 8192},
     "fsdd": RECORDINGS | SUMMED | {"layers": (128, 100, 10), "initial_scale": (1.0, 0.06)},
     "braille": RECORDINGS | SUMMED | {"layers": (120, 100, 27), "initial_scale": (1.5, 0.06)},
-    "shd": RECORDINGS | {"layers": (700, 200, 200, 20), "timesteps": 500, "lr": (5e-4,), "initial_scale": (0.6,),
-                         "spike_entries": 32768, "job_entries": 16384},
+    "shd": RECORDINGS | SUMMED | {"layers": (700, 200, 20), "timesteps": 100, "lr": (1e-3, 3e-5), "initial_scale": (0.6, 0.03),
+                                  "spike_entries": 32768, "job_entries": 16384},
 }
 RULES = {Rule.TTFS: IMAGES, Rule.SPARSE_BPTT: SPARSE}
 

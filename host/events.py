@@ -19,7 +19,10 @@ def checked_count(present: int, count: int | None, what: str) -> int:
 
 def words(step: np.ndarray, index: np.ndarray) -> np.ndarray:
     """One sample's spikes as uint32 words, index | step << 16, ascending; what falls on one input in one step is one spike."""
-    return np.unique(step.astype(np.uint32) << 16 | index.astype(np.uint32))
+    out = np.sort(step.astype(np.uint32) << 16 | index.astype(np.uint32))
+    fresh = np.ones(len(out), bool)
+    fresh[1:] = out[1:] != out[:-1]
+    return out[fresh]  # np.unique takes several times as long
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,11 +197,16 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     assert resumed["weights_digest"] == expected["weights_digest"] and resumed["counters"] == expected["counters"]
 
 
-def test_info_names_what_is_installed(run):
+def test_info_names_what_is_installed(run, monkeypatch, tmp_path):
     code, out, _ = run("info", "--json")
     facts = json.loads(out)
     assert code == 0 and {"python", "amaranth", "torch", "verilator", "build cache", "data folder"} <= facts.keys()
     assert facts["data set digits"] == "embedded"
+    monkeypatch.setenv("COLDSPIKE_DATA", str(tmp_path))
+    (tmp_path / "nmnist-small").mkdir()
+    (tmp_path / "nmnist-small" / "train1K.txt").touch()
+    facts = json.loads(run("info", "--json")[1])
+    assert facts["data set nmnist"] == "present" and facts["data set shd"] == facts["data set fashion-mnist"] == "not there yet"
     assert "python" in run("info")[1]
 
 

@@ -177,7 +177,7 @@ def test_a_default_for_each_layer_fits_a_network_of_another_depth():
 
 def test_the_help_shows_defaults_of_each_data_set():
     assert default_text("layers", None).startswith("digits: 64-128-10, fashion-mnist: 784-256-10, nmnist: 1156-")
-    assert "shd: 500" in default_text("timesteps", None) and default_text("fraction", None) == ""
+    assert "shd: 100" in default_text("timesteps", None) and default_text("fraction", None) == ""
 
 
 def test_options_over_time_are_recorded_and_resumed():
