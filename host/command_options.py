@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import DATA_DEFAULTS, TrainOptions
+from .defaults import defaults_by_data
+from .options import TrainOptions
 
 __all__ = ["parameter", "signature"]
 
@@ -16,9 +17,8 @@ def default_text(name: str, default) -> str:
     """How the help shows an option's default: one value, or one for each data set."""
     if default is not None:
         return str(default).lower() if isinstance(default, bool) else str(default)
-    values = {data: defaults.get(name) for data, defaults in DATA_DEFAULTS.items()}
-    shown = {data: "-".join(map(str, v)) if name == "layers" else v[0] if isinstance(v, tuple) else v
-             for data, v in values.items() if v is not None}
+    shown = {data: "-".join(map(str, v)) if name == "layers" else ",".join(map(str, v)) if isinstance(v, tuple) else v
+             for data, v in defaults_by_data(name).items()}
     return ", ".join(f"{data}: {value}" for data, value in shown.items())
 
 

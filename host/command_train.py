@@ -63,7 +63,8 @@ def train(config: Path | None, out: Path | None, resume_from: Path | None, as_js
 def run(options: TrainOptions, folder: Path, checkpoint: Checkpoint | None, screen: Console) -> tuple[dict, list[dict]]:
     """Trains; returns the summary and the rows of metrics.csv."""
     core = options.core_config()
-    data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps)
+    with screen.status(f"loading {options.data}") as status:
+        data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps, status.update)
     data.check(options.layers)
     with screen.status(f"preparing the {options.device} device") as status:
         device = open_device(options.device, core, status=status.update)

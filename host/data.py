@@ -1,15 +1,21 @@
-"""Data sets as spike times: digits (embedded in scikit-learn) and Fashion-MNIST."""
+"""Data sets by name: images as spike times (digits, embedded in scikit-learn, and Fashion-MNIST), and recordings over time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from .datasets.braille import BRAILLE
+from .datasets.fsdd import FSDD
+from .datasets.nmnist import NMNIST
+from .datasets.shd import SHD
 from .download import fetch
 from .encode import encode, encode_steps
+from .events import EventSplit, checked_count
 from .idx import read_idx
 from .problems import DataError, OptionError
 
-__all__ = ["DATA_SETS", "DataSet", "EventSplit", "Split", "load", "shuffled"]
+__all__ = ["DATA_SETS", "EVENT_SETS", "DataSet", "Split", "load", "shuffled"]
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnist
@@ -21,13 +27,6 @@ FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnis
 DIGITS_TEST = 360  # of 1,797: every fifth image, as its users usually split it
 IMAGE_BITS = 12   # of a pixel, on its way to a time step
 DIGITS_SEED = 0    # the split is a fact of the data set here, not of a run
-
-
-def checked_count(present: int, count: int | None, what: str) -> int:
-    """``count``, or all that are ``present`` for None. Raises OptionError where there are fewer."""
-    if count is not None and not 1 <= count <= present:
-        raise OptionError(f"{what} = {count}: this data set has 1 to {present}")
-    return present if count is None else count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,34 +53,6 @@ class Split:
     def take(self, chosen: np.ndarray) -> np.ndarray:
         """Times of some samples."""
         return self.times[chosen]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventSplit:
-    """Samples over time.
-
-    Members
-    -------
-    events : all samples' spikes as uint32 words, index | step << 16, each sample's ascending. starts : (samples + 1,) where each
-        sample's begin.
-    labels : (samples,) int64.
-    """
-
-    events: np.ndarray
-    starts: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def first(self, count: int | None, what: str) -> "EventSplit":
-        """As of Split."""
-        count = checked_count(len(self), count, what)
-        return EventSplit(events=self.events[:self.starts[count]], starts=self.starts[:count + 1], labels=self.labels[:count])
-
-    def take(self, chosen: np.ndarray) -> list[np.ndarray]:
-        """Events of some samples."""
-        return [self.events[self.starts[n]:self.starts[n + 1]] for n in chosen]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,19 +86,25 @@ def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndar
     return [order[begin:begin + batch_size] for begin in range(0, count, batch_size)]
 
 
-def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None,
-         steps: int | None = None) -> DataSet:
+def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None, steps: int | None = None,
+         progress: Callable[[str], None] = lambda text: None) -> DataSet:
     """The data set ``name``, encoded for windows of 2**time_bits ticks, or (rule sparse-bptt) for ``steps`` time steps; the first
-    samples of each split if so asked.
+    samples of each split if so asked. ``progress`` is told how far it has come.
 
     Raises
     ------
-    OptionError : no such data set, or not that many samples.
+    OptionError : no such data set, not that many samples, or recordings over time without ``steps``.
     DataError : its files are missing or damaged.
     """
     if name not in DATA_SETS:
         raise OptionError(f"data set {name!r} is unknown; choose one of: {', '.join(DATA_SETS)}")
-    data = DATA_SETS[name](time_bits if steps is None else IMAGE_BITS)
+    if name in EVENT_SETS:
+        if steps is None:
+            raise OptionError(f"data set {name} has recordings over time: use --rule sparse-bptt")
+        found = EVENT_SETS[name]
+        train, test = found.read(steps, (samples, test_samples), progress)
+        return DataSet(name=name, inputs=found.inputs, classes=found.classes, train=train, test=test)
+    data = IMAGE_SETS[name](time_bits if steps is None else IMAGE_BITS)
     train, test = data.train.first(samples, "samples"), data.test.first(test_samples, "test samples")
     if steps is not None:
         train, test = over_time(train, steps), over_time(test, steps)
@@ -180,4 +157,6 @@ def fashion_mnist(time_bits: int) -> DataSet:
     return DataSet(name="fashion-mnist", inputs=784, classes=10, train=splits["train"], test=splits["t10k"])
 
 
-DATA_SETS = {"digits": digits, "fashion-mnist": fashion_mnist}
+IMAGE_SETS = {"digits": digits, "fashion-mnist": fashion_mnist}
+EVENT_SETS = {"nmnist": NMNIST, "fsdd": FSDD, "braille": BRAILLE, "shd": SHD}
+DATA_SETS = (*IMAGE_SETS, *EVENT_SETS)

@@ -1,5 +1,7 @@
 """Initial state of a training run: the same on every machine for one seed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..spec.config import CoreConfig
@@ -11,8 +13,9 @@ from .schemes import Scheme
 __all__ = ["feedback_random", "initial_memories", "initial_weights"]
 
 
-def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int, scale: float = 1.0) -> list[np.ndarray]:
-    """Kaiming normal weights N(0, scale * sqrt(2 / n_in)), quantised to the weight format.
+def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
+                    scale: float | Sequence[float] = 1.0) -> list[np.ndarray]:
+    """Kaiming normal weights N(0, scale * sqrt(2 / n_in)), quantised to the weight format; ``scale`` may be one for each layer.
 
     Returns one (n_in, n_out) int64 matrix for each weight layer. numpy's RandomState is used because its streams,
     unlike those of Generator, are frozen for good.
@@ -20,7 +23,8 @@ def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int, scal
     random = np.random.RandomState(seed)
     weight = config.weight
     out = []
-    for n_in, n_out in zip(layers, layers[1:], strict=False):
+    scales = np.broadcast_to(scale, len(layers) - 1)
+    for n_in, n_out, scale in zip(layers, layers[1:], scales, strict=False):
         real = random.standard_normal((n_in, n_out)) * (scale * np.sqrt(2 / n_in))
         out.append(np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64))
     return out
@@ -38,14 +42,17 @@ def generator_states(config: CoreConfig, seed: int) -> dict[str, np.ndarray]:
     return dict(zip(names, seeds.reshape(len(names), -1), strict=True))
 
 
-def initial_memories(accelerator: Accelerator, seed: int) -> dict[str, np.ndarray]:
+def initial_memories(accelerator: Accelerator, seed: int, deviations: Sequence[float] = ()) -> dict[str, np.ndarray]:
     """Contents for ``memories.write_memories`` of the running network: feedback weights as each layer's scheme begins (equal to
-    the weights, or random, or of one size), gradients (or momentum) zero."""
+    the weights, or random, or of one size), gradients (or momentum) zero. ``deviations`` : of each layer's (or all layers')
+    weights, times sqrt(n_in); empty: the rule's."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
     over_time = accelerator.settings.over_time
-    # Of leaky neurons as in Perez-Nieves & Goodman: the sooner a membrane forgets, the larger.
-    scale = 1.0 if over_time is None else 20 * (1 - over_time.beta) / 2**0.5
+    if not len(deviations) and over_time is not None:
+        # Of leaky neurons as in Perez-Nieves & Goodman for images: the sooner a membrane forgets, the larger.
+        deviations = [20 * (1 - over_time.beta)]
+    scale = np.array(deviations) / 2**0.5 if len(deviations) else 1.0
     random, weights = feedback_random(seed), initial_weights(config, layers, seed, scale)
     schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
     for l, weight in enumerate(weights, start=1):

@@ -1,6 +1,7 @@
 """Options of a training run: one description that the command line, the TOML file and the run's record share."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,8 +11,9 @@ import tomli_w
 from ..spec.config import CoreConfig, Optimizer, Rule
 from ..spec.network import Readout
 from ..spec.transport import Precision
+from . import defaults
 from .builds import build, layer_sizes
-from .data import DATA_SETS
+from .data import DATA_SETS, EVENT_SETS
 from .devices import DEVICES
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
@@ -23,21 +25,8 @@ __all__ = ["READOUTS", "TrainOptions", "comma_numbers", "resolve", "resume"]
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
 FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
 
-# Settings found by trials on the golden device; docs/results.md tells what they reach.
-DATA_DEFAULTS: dict[str, dict] = {
-    "digits": {"layers": (64, 128, 10), "epochs": 15, "batch_size": 16, "lr": (2e-3,), "lr_decay": 0.9, "lanes": 16},
-    "fashion-mnist": {"layers": (784, 256, 10), "epochs": 12, "batch_size": 64, "lr": (1e-4,), "lr_decay": 0.9,
-                      "lanes": 32},
-}
-SPARSE_DEFAULTS: dict[str, dict] = {
-    "digits": {"layers": (64, 100, 10), "error_scales": (2, 0)},
-    "fashion-mnist": {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.8},
-}
-FBP_INTERVAL = 100
-LISTS = ("lr", "fraction", "probability", "alpha", "error_scales")
-OVER_TIME_DEFAULTS = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
-                      "gradients": "cheaper", "rate_upper": 0.0, "rate_lower": 0.0, "rate_least": 1, "rate_most": 10,
-                      "spike_entries": 4096, "job_entries": 4096}
+LISTS = ("lr", "fraction", "probability", "alpha", "error_scales", "initial_scale")
+OVER_TIME_ALONE = dict.fromkeys(defaults.OVER_TIME) | {"error_scales": (), "initial_scale": ()}
 TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
 
 
@@ -93,6 +82,8 @@ class TrainOptions:
     rate_lower: float | None = option("sparse-bptt: the same of those that fire less than --rate-least times", float)
     rate_least: int | None = option("sparse-bptt: fewer spikes of a neuron in a sample cost", int)
     rate_most: int | None = option("sparse-bptt: more spikes of a neuron in a sample cost", int)
+    initial_scale: tuple[float, ...] = option("sparse-bptt: initial weights of a layer with n inputs have this deviation over "
+                                              "sqrt(n); one for all layers or a comma-separated list", str, ())
     spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
     job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
@@ -117,7 +108,9 @@ class TrainOptions:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
 
     def _check_rule(self) -> None:
-        foreign = dict.fromkeys(OVER_TIME_DEFAULTS) | {"error_scales": ()} if self.rule == Rule.TTFS else TTFS_ALONE
+        if self.rule == Rule.TTFS and self.data in EVENT_SETS:
+            raise OptionError(f"--data {self.data}: these are recordings over time; add --rule {Rule.SPARSE_BPTT}")
+        foreign = OVER_TIME_ALONE if self.rule == Rule.TTFS else TTFS_ALONE
         for name, usual in foreign.items():
             if getattr(self, name) != usual:
                 raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
@@ -125,6 +118,10 @@ class TrainOptions:
         for name, choices in (("over_time", OVER_TIME), ("gradients", GRADIENTS)) if self.rule != Rule.TTFS else ():
             if getattr(self, name) not in choices:
                 raise OptionError(f"{flag(name)} {getattr(self, name)!r} is unknown; choose one of: {', '.join(choices)}")
+        scales, depth = self.initial_scale, len(self.layers) - 1
+        if len(scales) not in (0, 1, depth) or not all(0 < scale < math.inf for scale in scales):
+            raise OptionError(f"--initial-scale {','.join(map(str, scales))}: one number above 0 is needed, or {depth}, one for "
+                              "each weight layer")
 
     @property
     def steps(self) -> int | None:
@@ -249,13 +246,14 @@ def explicit(given: dict, file: Path | None) -> dict:
 def resolve(given: dict, file: Path | None = None) -> TrainOptions:
     """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults."""
     chosen = explicit(given, file)
-    defaults = dict(DATA_DEFAULTS.get(chosen.get("data"), DATA_DEFAULTS["digits"]))
     named = TrainOptions.__dataclass_fields__
+    usual = defaults.defaults(*(chosen.get(name, named[name].default) for name in ("rule", "data")))
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
-    if chosen.get("rule") == Rule.SPARSE_BPTT:
-        defaults |= OVER_TIME_DEFAULTS | SPARSE_DEFAULTS.get(chosen.get("data"), SPARSE_DEFAULTS["digits"])
-    defaults["interval"] = FBP_INTERVAL if has_interval(*scheme) else 1
-    return TrainOptions(**defaults | chosen)
+    if not has_interval(*scheme):
+        usual["interval"] = 1
+    depth = len(chosen.get("layers", usual["layers"])) - 1
+    usual |= {name: defaults.fitted(usual[name], depth) for name in LISTS if name in usual}
+    return TrainOptions(**usual | chosen)
 
 
 def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:

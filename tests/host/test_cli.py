@@ -90,6 +90,11 @@ def test_a_run_can_be_continued(run, trained):
     (["train", "--layers", "784-10"], 2, r"layers 784-10: digits needs 64 inputs and 10 outputs"),
     (["train", "--lr", "1000"], 2, r"learning rate 1000 at batch size \d+ is outside what this build can apply"),
     (["train", "--data", "mnist"], 2, r"--data 'mnist' is unknown; choose one of: digits, fashion-mnist"),
+    (["train", "--data", "nmnist"], 2, r"--data nmnist: these are recordings over time; add --rule sparse-bptt"),
+    (["bench", "--data", "shd"], 2, r"--data shd: these are recordings over time; add --rule sparse-bptt"),
+    (["train", "--rule", "sparse-bptt", "--data", "braille", "--layers", "48-9-27"], 2,
+     r"layers 48-9-27: braille needs 120 inputs and 27 outputs, such as 120-128-27"),
+    (["train", "--rule", "sparse-bptt", "--timesteps", "4097"], 2, r"--timesteps 4097: a build has 1 to 4096"),
     (["train", "--epochs", "many"], 2, r"--epochs'?:? .*many"),
     (["train", "--device", "board"], 2, r"--device 'board' is unknown"),
     (["train", "--samples", "5000"], 2, r"samples = 5000: this data set has 1 to 1437"),
@@ -120,11 +125,18 @@ def test_a_mistake_is_one_line(run, arguments, code, message):
     assert re.fullmatch(rf"coldspike: .*{message}.*\n", err), err
 
 
-def test_missing_data_is_one_line(run, monkeypatch, tmp_path):
+@pytest.mark.parametrize("arguments, message", [
+    (["fashion-mnist"], r"train-images-idx3-ubyte\.gz does not exist: put the file from .* there.*"),
+    (["nmnist", "--rule", "sparse-bptt"], r"nmnist does not exist: put the folders Train and Test from www\.\S+ there, unpacked"),
+    (["fsdd", "--rule", "sparse-bptt"], r"recordings does not exist: put the folder recordings from github\.com/\S+ there"),
+    (["braille", "--rule", "sparse-bptt"], r"braille\S+npz does not exist: put it there \(readings of zenodo.org/\S+ .*\)"),
+    (["shd", "--rule", "sparse-bptt"], r"shd_train\.h5\.gz does not exist: put the file from zenkelab\.org/datasets there"),
+])
+def test_missing_data_is_one_line(run, monkeypatch, tmp_path, arguments, message):
     monkeypatch.setenv("COLDSPIKE_DATA", str(tmp_path))
-    code, _, err = run("train", "--data", "fashion-mnist", "--device", "golden")
+    code, _, err = run("train", "--device", "golden", "--data", *arguments)
     assert code == 1
-    assert re.fullmatch(r"coldspike: \S+train-images-idx3-ubyte\.gz does not exist: put the file from .* there.*\n", err)
+    assert re.fullmatch(rf"coldspike: \S+{message}\n", err), err
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -185,11 +197,16 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     assert resumed["weights_digest"] == expected["weights_digest"] and resumed["counters"] == expected["counters"]
 
 
-def test_info_names_what_is_installed(run):
+def test_info_names_what_is_installed(run, monkeypatch, tmp_path):
     code, out, _ = run("info", "--json")
     facts = json.loads(out)
     assert code == 0 and {"python", "amaranth", "torch", "verilator", "build cache", "data folder"} <= facts.keys()
     assert facts["data set digits"] == "embedded"
+    monkeypatch.setenv("COLDSPIKE_DATA", str(tmp_path))
+    (tmp_path / "nmnist-small").mkdir()
+    (tmp_path / "nmnist-small" / "train1K.txt").touch()
+    facts = json.loads(run("info", "--json")[1])
+    assert facts["data set nmnist"] == "present" and facts["data set shd"] == facts["data set fashion-mnist"] == "not there yet"
     assert "python" in run("info")[1]
 
 

@@ -80,7 +80,8 @@ def test_fewer_samples_are_the_first_ones(digits):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: data.load("mnist", 8), r"^data set 'mnist' is unknown; choose one of: digits, fashion-mnist$"),
+    (lambda: data.load("mnist", 8), r"^data set 'mnist' is unknown; choose one of: digits, fashion-mnist, nmnist, fsdd, "),
+    (lambda: data.load("nmnist", 8), r"^data set nmnist has recordings over time: use --rule sparse-bptt$"),
     (lambda: data.load("digits", 8, samples=2000), r"^samples = 2000: this data set has 1 to 1437$"),
     (lambda: data.load("digits", 8, samples=0), r"^samples = 0: "),
     (lambda: data.load("digits", 8).check((784, 10)), r"^layers 784-10: digits needs 64 inputs and 10 outputs"),

@@ -4,6 +4,8 @@ import tomllib
 
 import pytest
 
+from coldspike.host.command_options import default_text
+from coldspike.host.data import EVENT_SETS
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
 from coldspike.spec.config import Rule
@@ -135,14 +137,19 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rule": "sparse-bptt", "gradients": "both"}, "--gradients 'both' is unknown; choose one of: cheaper, active, spikes"),
         ({"gradients": "active"}, "--gradients active: rule ttfs knows none"),
         ({"rule": "sparse-bptt", "error_scales": "1.5,0"}, "whole numbers are needed"),
-        ({"rule": "bptt"}, "--rule 'bptt' is unknown"),
+        ({"rule": "bptt"}, "--rule 'bptt' is unknown"), ({"initial_scale": "1"}, "--initial-scale (1.0,): rule ttfs knows none"),
+        ({"data": "fsdd"}, "--data fsdd: these are recordings over time; add --rule sparse-bptt"),
+        ({"rule": "sparse-bptt", "initial_scale": "1,0"}, "--initial-scale 1.0,0.0: one number above 0 is needed, or 2, one"),
+        ({"rule": "sparse-bptt", "initial_scale": "1,1,1"}, "--initial-scale 1.0,1.0,1.0: one number above 0"),
+        ({"rule": "sparse-bptt", "initial_scale": "nan"}, "--initial-scale nan: one number above 0 is needed"),
     ):
         with pytest.raises(OptionError, match=re.escape(text)):
             resolve(given)
 
 
 @pytest.mark.parametrize("given, text", [
-    ({"tau": -1.0}, "tau = -1.0"), ({"window": -0.1}, "window = -0.1"), ({"timesteps": 0}, "max_steps = 0"),
+    ({"timesteps": 4097}, "--timesteps 4097: a build has 1 to 4096"),
+    ({"tau": -1.0}, "tau = -1.0"), ({"window": -0.1}, "window = -0.1"), ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
     ({"error_scales": "1,2,3"}, "3 error scales for 2 weight layers"), ({"error_scales": "40,0"}, "scale 40 of layer 1"),
     ({"rate_upper": 1e-9}, "--rate-upper 1e-09: 0, or 1.5e-05 to 1 is possible"),
     ({"rate_lower": 2.0}, "--rate-lower 2.0: 0, or 1.5e-05 to 1"), ({"rate_lower": -1.0}, "--rate-lower -1.0: 0, or"),
@@ -152,6 +159,31 @@ def test_a_rule_refuses_the_options_of_another_by_name():
 def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
     with pytest.raises(OptionError, match=re.escape(text)):
         resolve({"rule": "sparse-bptt"} | given).core_config()
+
+
+@pytest.mark.parametrize("data", sorted(EVENT_SETS))
+def test_each_data_set_over_time_has_defaults_that_fit_it(data):
+    options = resolve({"rule": "sparse-bptt", "data": data})
+    assert (options.layers[0], options.layers[-1]) == (EVENT_SETS[data].inputs, EVENT_SETS[data].classes)
+    core = options.core_config()
+    largest = {"nmnist": 10_000, "fsdd": 2500, "braille": 1500, "shd": 20_000}[data]  # spikes of its busiest recording, and some
+    assert core.spike_entries > largest and core.max_steps == options.timesteps
+    assert resume(tomllib.loads(options.toml()), {}) == options
+
+
+def test_a_default_for_each_layer_fits_a_network_of_another_depth():
+    for layers, lr, scales in (("128-9-8-10", (1e-3, 1e-3, 6e-5), (4, 4, 0)), ("128-10", (6e-5,), (0,))):
+        options = resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": layers})
+        assert (options.lr, options.error_scales) == (lr, scales)
+        options.core_config()
+    assert resolve({"rule": "sparse-bptt", "data": "fashion-mnist", "layers": "784-9-10"}).error_scales == (4, 0)
+    with pytest.raises(OptionError, match=r"^2 learning rates for 3 weight layers"):
+        resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": "128-9-8-10", "lr": "0.1,0.1"}).core_config()
+
+
+def test_the_help_shows_defaults_of_each_data_set():
+    assert default_text("layers", None).startswith("digits: 64-128-10, fashion-mnist: 784-256-10, nmnist: 1156-")
+    assert "shd: 100" in default_text("timesteps", None) and default_text("fraction", None) == ""
 
 
 def test_options_over_time_are_recorded_and_resumed():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -288,3 +290,16 @@ def test_generators_of_transport_are_there_where_the_build_chooses_and_all_diffe
     assert partial.keys() - plain.keys() == {"transport_random"} and np.array_equal(partial["random"], plain["random"])
     states = np.concatenate([partial["random"], partial["transport_random"]])
     assert len(np.unique(states)) == 8 and states.min() > 0
+
+
+def test_initial_weights_have_the_deviation_that_was_asked_for(accelerator):
+    options = resolve({"rule": "sparse-bptt", "layers": "64-90-10", "lanes": 4, "device": "golden", "weight_fraction": 14})
+    unit = accelerator(options)
+    unit.configure(options.settings(0))
+    usual, given = (initial_memories(unit, 3, deviations) for deviations in ((), (0.5, 2.0)))
+    for l, (size, deviation) in enumerate(((64, 0.5), (90, 2.0)), start=1):
+        assert given[f"weight_{l}"].std() / 2**14 * size**0.5 == pytest.approx(deviation, rel=0.1)
+        assert usual[f"weight_{l}"].std() / 2**14 * size**0.5 == pytest.approx(20 * (1 - math.exp(-1 / 10)), rel=0.1)
+    one = initial_memories(unit, 3, (0.5,))
+    assert np.array_equal(one["weight_1"], given["weight_1"]) and not np.array_equal(one["weight_2"], given["weight_2"])
+    assert np.array_equal(given["feedback_2"], given["weight_2"])

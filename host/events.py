@@ -1,0 +1,85 @@
+"""Samples over time: the spikes of all samples one after another, as the driver sends them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .problems import OptionError
+
+__all__ = ["EventSet", "EventSplit", "checked_count", "words"]
+
+
+def checked_count(present: int, count: int | None, what: str) -> int:
+    """``count``, or all that are ``present`` for None. Raises OptionError where there are fewer."""
+    if count is not None and not 1 <= count <= present:
+        raise OptionError(f"{what} = {count}: this data set has 1 to {present}")
+    return present if count is None else count
+
+
+def words(step: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """One sample's spikes as uint32 words, index | step << 16, ascending; what falls on one input in one step is one spike."""
+    out = np.sort(step.astype(np.uint32) << 16 | index.astype(np.uint32))
+    fresh = np.ones(len(out), bool)
+    fresh[1:] = out[1:] != out[:-1]
+    return out[fresh]  # np.unique takes several times as long
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSplit:
+    """Samples over time.
+
+    Members
+    -------
+    events : all samples' spikes as uint32 words, index | step << 16, each sample's ascending. starts : (samples + 1,) where each
+        sample's begin.
+    labels : (samples,) int64.
+    """
+
+    events: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def joined(cls, samples: Iterable[np.ndarray], labels: np.ndarray) -> "EventSplit":
+        """Of each sample's ``words``."""
+        samples = list(samples)
+        starts = np.concatenate([[0], np.cumsum([len(each) for each in samples], dtype=np.int64)])
+        return cls(events=np.concatenate(samples) if samples else np.zeros(0, np.uint32), starts=starts,
+                   labels=np.asarray(labels, np.int64))
+
+    @classmethod
+    def of_raster(cls, fired: np.ndarray, labels: np.ndarray) -> "EventSplit":
+        """Of bool (samples, T, inputs)."""
+        sample, step, index = fired.nonzero()  # in the order that events have
+        starts = np.concatenate([[0], np.bincount(sample, minlength=len(fired)).cumsum()])
+        events = step.astype(np.uint32) << 16 | index.astype(np.uint32)
+        return cls(events=events, starts=starts, labels=np.asarray(labels, np.int64))
+
+    def first(self, count: int | None, what: str) -> "EventSplit":
+        """The first ``count`` samples (None: all). Raises OptionError where there are fewer."""
+        count = checked_count(len(self), count, what)
+        return EventSplit(events=self.events[:self.starts[count]], starts=self.starts[:count + 1], labels=self.labels[:count])
+
+    def take(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """Events of some samples."""
+        return [self.events[self.starts[n]:self.starts[n + 1]] for n in chosen]
+
+
+@dataclass(frozen=True)
+class EventSet:
+    """A data set of recordings over time.
+
+    Members
+    -------
+    inputs, classes : neurons that a network for it has at both ends.
+    read : gives training and test samples over T time steps; called with T, with how many of each (None: all), and with what is
+        told now and then, in a line of text, how far it has come. Raises DataError and OptionError.
+    """
+
+    inputs: int
+    classes: int
+    read: Callable[[int, tuple[int | None, int | None], Callable[[str], None]], tuple[EventSplit, EventSplit]]
