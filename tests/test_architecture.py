@@ -1,6 +1,7 @@
 """Which package may import which, and that classes are documented and ``elaborate`` stays readable. Reads sources only."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,11 @@ def test_the_other_checks_find_what_they_look_for():
     text = 'class A:\n    "doc"\n    class B:\n        def elaborate(self):\n            pass\n            pass\nclass _C: pass\n'
     assert undocumented(text) == ["B"]
     assert longest_elaborate(text) == 3 and longest_elaborate("x = 1") == 0
+
+
+def test_every_package_is_installed():
+    """What pyproject.toml lists, besides the project itself, which its folder's name makes one."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = [path.parent.relative_to(ROOT).parts for top in ("spec", "hw", "model", "sim", "host", "fpga")
+               for path in (ROOT / top).rglob("__init__.py")]
+    assert sorted(listed) == sorted(".".join(("coldspike", *parts)) for parts in folders)
