@@ -10,12 +10,15 @@ from rich.console import Console
 from .experiments.figures import draw
 from .experiments.plan import EXPERIMENTS
 from .experiments.runs import Results, carry_out
-from .experiments.tables import markdown, rich_table, rows
+from .experiments.sparse import COLUMNS as SPARSE_COLUMNS
+from .experiments.sparse import SparseRow
+from .experiments.tables import COLUMNS, Row, markdown, rich_table, rows
 from .files import write_whole
 from .problems import Interrupted, OptionError
 
 __all__ = ["experiment"]
 
+VIEWS = {"sparse": (SparseRow, SPARSE_COLUMNS)}
 RESULTS, WORK = Path("docs") / "experiments", Path("runs") / "experiments"
 TEXTS = "; ".join(f"{name}: {each.text}" for name, each in EXPERIMENTS.items())
 
@@ -33,26 +36,28 @@ def experiment(
     """Carry out an experiment of training runs on the golden device, which is bit-equal to the RTL.
 
     Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it
-    stopped. Experiment rtl repeats runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
+    stopped. Experiments rtl and sparse repeat runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
     """
     if name not in EXPERIMENTS:
         raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")
     studies, results, screen = EXPERIMENTS[name].studies, Results(out / "results"), Console(stderr=True)
     changed = {k: v for k, v in (("epochs", epochs), ("samples", samples), ("test_samples", test_samples)) if v is not None}
     if not show:
-        for device in ("golden", "simulated") if name == "rtl" else ("golden",):
+        repeated = [study for study in studies if study.repeated]
+        for device, which, most in (("golden", studies, EXPERIMENTS[name].seeds or seeds), ("simulated", repeated, 1)):
             try:
-                carry_out(results, studies, 1 if name == "rtl" else seeds, WORK, screen, **changed | {"device": device})
+                carry_out(results, which, min(seeds, most), WORK, screen, **changed | {"device": device})
             except Interrupted as stop:
                 raise Interrupted(stop.place, "the same command", stop.signal) from None
-    found = rows(studies, results, seeds, **changed)
+    kind, columns = VIEWS.get(name, (Row, COLUMNS))
+    found = rows(studies, results, seeds, kind, **changed)
     if not found:
         raise OptionError(f"{out}: holds no result of {name}; leave out --show")
-    write_whole(out / f"{name}.md", markdown(found))
+    write_whole(out / f"{name}.md", markdown(found, columns))
     draw(name, found, out)
     plain = [row.plain() for row in found]
     if as_json:
         print(json.dumps(plain, indent=2))
     else:
-        Console().print(rich_table(EXPERIMENTS[name].text, found))
+        Console().print(rich_table(EXPERIMENTS[name].text, found, columns))
     return 1 if any(not equal for row in plain for equal in row["same_on"].values()) else 0

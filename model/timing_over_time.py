@@ -9,7 +9,7 @@ from ..spec import pipeline as at
 from ..spec.lif import GradientForm, OverTime
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
-__all__ = ["backward", "forward", "gradient_sweep", "jobs_written"]
+__all__ = ["backward", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
 
 
 def forward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
@@ -57,6 +57,23 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
             errors = at.ERROR_SWEEP + reach * max(layer.in_blocks, at.ERROR_DEPTH) + looks
         cycles += learned * (np.maximum(gradients, errors) + at.STEP_LAYER_SWEEPS)
     return cycles - learned * at.STEP_LOOK
+
+
+def ideal_backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
+    """[n] cycles that the backward engine cannot do without, one a word of P gradients or errors and one an entry that makes none:
+    the longer sweep of each layer. What lies between it and ``backward`` is filling and draining, and waiting for memories."""
+    cycles = np.zeros(record.samples, np.int64)
+    for layer in network.layout:
+        jobs, spikes = (each.sum((1, 2)).numpy() for each in (record.jobs[layer.index - 1], record.spikes[layer.index - 1]))
+        by_spikes = np.array([network.settings.gradients.by_spikes(*each, layer.n_in, layer.n_out)
+                              for each in zip(jobs.tolist(), spikes.tolist(), strict=True)])
+        gradients = np.where(by_spikes, spikes * layer.out_blocks + jobs, jobs * layer.in_blocks + spikes)
+        errors = np.zeros_like(gradients)
+        if layer.index > 1:
+            reach = record.jobs[layer.index - 1][:, 1:].sum((1, 2)).numpy()
+            errors = reach * layer.in_blocks + record.active[layer.index - 2].sum((1, 2)).numpy()
+        cycles += np.maximum(gradients, errors)
+    return cycles * record.learned.numpy()
 
 
 def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray, form: GradientForm) -> int:

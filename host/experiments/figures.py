@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..plots import save
+from .sparse import draw_sparse
 from .tables import Row
 
 __all__ = ["draw"]
@@ -12,13 +13,13 @@ __all__ = ["draw"]
 
 def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
     """Draws an experiment's figure, if it has one; returns the paths written."""
-    painter = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy}.get(experiment, accuracies)
+    painters = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy, "sparse": draw_sparse}
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return []
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    painter(figure, found)
+    figure = Figure(figsize=(12, 4.2) if experiment == "sparse" else (8, 4.2), layout="constrained")
+    painters.get(experiment, accuracies)(figure, found)
     return save(figure, folder, experiment)
 
 

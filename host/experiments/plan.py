@@ -42,6 +42,7 @@ class Study:
     ----------
     network : key of NETWORKS. name : of the scheme, as tables and legends show it. group : line of a figure that it is a point of.
     given : options besides BASE. exact_choice : top-K without the histogram, which only the golden device can do.
+    repeated : the run of seed 1 is repeated on the simulated RTL.
     """
 
     network: str
@@ -49,6 +50,7 @@ class Study:
     group: str = ""
     given: dict = field(default_factory=dict)
     exact_choice: bool = False
+    repeated: bool = False
 
     def run(self, seed: int, **changed) -> Run:
         """The run with one seed; ``changed`` : options in place of these."""
@@ -58,10 +60,11 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is run, and a line of help."""
+    """What is run, and a line of help; ``seeds`` : runs of each study at most."""
 
     text: str
     studies: tuple[Study, ...]
+    seeds: int | None = None
 
 
 def fbp(name: str, interval: int, group: str = "", **given) -> dict:
@@ -99,6 +102,12 @@ REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" 
             SWEEP[-2])
 
 
+SPARSE = tuple(
+    {"name": f"w = {window:g}", "repeated": window == 0.2,
+     "given": {"rule": "sparse-bptt", "feedback": "bp", "window": window, "lr": (5e-4,), "error_scales": (12, 6, 0)}}
+    for window in (0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001))
+
+
 def on(network: str, *studies: dict) -> tuple[Study, ...]:
     """Studies of one network, each once."""
     by_name = {study["name"]: study for study in studies}
@@ -120,6 +129,8 @@ EXPERIMENTS = {
                                                      for study in CHOICE))),
     "figure-energy": Experiment(text="cycles, words and an energy estimate of each scheme",
                                 studies=on(FOUR, *TABLE1, *SIGNS, *SWEEP)),
-    "rtl": Experiment(text="each scheme on the golden device and on the simulated RTL: the same weights digest",
-                      studies=on(TWO, *REPEATED)),
+    "rtl": Experiment(text="each scheme on the golden device and on the simulated RTL: the same weights digest", seeds=1,
+                      studies=on(TWO, *({"repeated": True} | study for study in REPEATED))),
+    "sparse": Experiment(text="sparse BPTT: accuracy, activity and cycles against the window of active neurons", seeds=1,
+                         studies=on(TWO, *SPARSE)),
 }

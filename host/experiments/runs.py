@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...spec.config import Rule
 from ..checkpoint import CHECKPOINT_NAME, load_checkpoint
 from ..data import load
 from ..devices import open_device
@@ -14,13 +15,12 @@ from ..driver import Accelerator
 from ..files import write_whole
 from ..signals import stop_requests
 from ..trainer import Progress, Trainer
+from .activity import Activity
 from .plan import Run, Study
-from .similarity import gradient_similarity
+from .similarity import Similarity
 
 __all__ = ["Results", "carry_out"]
 
-MEASURES_PER_EPOCH = 10
-PROBE_SAMPLES = 64
 DROPPED = ("core", "warnings", "simulated_cycles_per_second", "samples_per_second", "train_seconds", "wall_seconds")
 
 
@@ -56,7 +56,8 @@ def carry_out(results: Results, studies: Iterable[Study], seeds: int, work: Path
 
 
 def trained(run: Run, folder: Path, screen: Console) -> dict:
-    """A run's result: its summary, and the similarity of gradients over training where the device shows its network."""
+    """A run's result: its summary, and what is measured over training where the device shows its network: the similarity of
+    gradients, of rule sparse-bptt activity."""
     options = run.options
     core = options.core_config()
     data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps)
@@ -65,7 +66,7 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
         device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice)
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
-            measure = Measure(device, data.test.times[:PROBE_SAMPLES], data.test.labels[:PROBE_SAMPLES], folder)
+            measure = (Similarity if options.rule == Rule.TTFS else Activity)(device, data.test, folder)
 
             def watch(progress: Progress) -> None:
                 display.batch(progress)
@@ -75,31 +76,9 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
                               finished=display.epoch, request=request)
             measure.forget((trainer.state.epoch * trainer.batches) + trainer.state.batch)
             summary = trainer.run()
+            measured = measure.result()
     finally:
         device.close()
     summary = {name: value for name, value in summary.items() if name not in DROPPED}
-    return summary | {"test_accuracies": [row["test_accuracy"] for row in trainer.state.rows], "similarity": measure.rows}
+    return summary | {"test_accuracies": [row["test_accuracy"] for row in trainer.state.rows]} | measured
 
-
-class Measure:
-    """Similarity of gradients a few times an epoch, kept in a file beside the checkpoint."""
-
-    def __init__(self, device, times, labels, folder: Path):
-        self._device, self._times, self._labels, self._path = device, times, labels, folder / "similarity.json"
-        self.rows: list[dict] = json.loads(self._path.read_text()) if self._path.exists() else []
-
-    def forget(self, updates: int) -> None:
-        """Drops what was measured after the checkpoint from which a run continues."""
-        self.rows = [row for row in self.rows if row["update"] <= updates]
-
-    def __call__(self, progress: Progress) -> None:
-        """Measures when a tenth of an epoch has passed."""
-        network = getattr(self._device, "network", None)
-        tenth = progress.batches // MEASURES_PER_EPOCH or 1
-        update = (progress.epoch - 1) * progress.batches + progress.batch
-        if network is None or (self.rows and update // tenth == self.rows[-1]["update"] // tenth):
-            return
-        layers = gradient_similarity(network, self._times, self._labels)
-        if layers is not None:
-            self.rows.append({"update": update, "layers": [round(value, 5) for value in layers]})
-            write_whole(self._path, json.dumps(self.rows))

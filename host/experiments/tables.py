@@ -12,7 +12,7 @@ from .energy import energy
 from .plan import Study
 from .runs import Results
 
-__all__ = ["Row", "markdown", "rich_table", "rows"]
+__all__ = ["COLUMNS", "Row", "markdown", "rich_table", "rows", "same"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +82,15 @@ def same(golden: list[dict], others: list[dict]) -> bool:
         for other in others)
 
 
-def rows(studies: Iterable[Study], results: Results, seeds: int, **changed) -> list[Row]:
-    """A row for each study that has results."""
+def rows(studies: Iterable[Study], results: Results, seeds: int, kind: type[Row] = Row, **changed) -> list[Row]:
+    """A row of its kind for each study that has results."""
     out = []
     for study in studies:
         found = [results.get(study.run(seed, **changed)) for seed in range(1, seeds + 1)]
         simulated = [results.get(study.run(seed, **changed | {"device": "simulated"})) for seed in range(1, seeds + 1)]
         devices = {"simulated": [r for r in simulated if r]} if any(simulated) else {}
         if any(found):
-            out.append(Row(study=study, results=[r for r in found if r], devices=devices))
+            out.append(kind(study=study, results=[r for r in found if r], devices=devices))
     return out
 
 
@@ -111,16 +111,16 @@ COLUMNS = {
 }
 
 
-def markdown(found: list[Row]) -> str:
-    """The table as Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    lines += [f"| {' | '.join(show(row.plain()) for show in COLUMNS.values())} |" for row in found]
+def markdown(found: list[Row], columns: dict[str, Callable[[dict], str]]) -> str:
+    """The table as Markdown; ``columns`` make texts of a row's ``plain``."""
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(show(row.plain()) for show in columns.values())} |" for row in found]
     return "\n".join(lines) + "\n"
 
 
-def rich_table(title: str, found: list[Row]) -> Table:
+def rich_table(title: str, found: list[Row], columns: dict[str, Callable[[dict], str]]) -> Table:
     """The table for a terminal."""
-    out = Table(*COLUMNS, title=title, title_justify="left")
+    out = Table(*columns, title=title, title_justify="left")
     for row in found:
-        out.add_row(*(show(row.plain()) for show in COLUMNS.values()))
+        out.add_row(*(show(row.plain()) for show in columns.values()))
     return out

@@ -1,0 +1,96 @@
+"""What sparse BPTT leaves to do: activity over training, and cycles and memory of a trained network's samples beside those of a
+dense schedule."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...model.exact import OverTimeRecord, SparseBpttNetwork
+from ...model.timing_over_time import backward, forward, ideal_backward
+from ...spec.config import bits_for
+from ...spec.lif import SURROGATE, GradientForm, LifFormats
+from ..events import EventSplit
+from .measure import Measure
+
+__all__ = ["Activity", "dense_record", "schedule"]
+
+PROBE_SAMPLES = 64
+
+
+def raster(split: EventSplit, count: int, steps: int, inputs: int) -> torch.Tensor:
+    """The first ``count`` samples as bool [n, T, n_in]."""
+    out = torch.zeros(min(count, len(split)), steps, inputs, dtype=torch.bool)
+    for n, events in enumerate(split.take(np.arange(len(out)))):
+        out[n, (events >> 16).astype(np.int64), (events & 0xFFFF).astype(np.int64)] = True
+    return out
+
+
+def learned(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarray) -> OverTimeRecord:
+    """What training samples would do; the network is left as it is."""
+    return copy.deepcopy(network).train(spikes, torch.from_numpy(np.ascontiguousarray(labels)))[3]
+
+
+def dense_record(network: SparseBpttNetwork) -> OverTimeRecord:
+    """A sample in which every neuron fires and is active in every step."""
+    steps, sizes = network.settings.steps, network.layers
+    every = [torch.ones(1, steps, size, dtype=torch.bool) for size in sizes]
+    active, jobs = [each.clone() for each in every[1:-1]], [each.clone() for each in every[1:]]
+    for each, job in zip(active, jobs, strict=False):
+        each[:, 0], job[:, -1] = False, False
+    jobs[-1][:, :-1] = False  # the maximum over time lies in one step
+    yes = torch.ones(1, dtype=torch.bool)
+    return OverTimeRecord(train=True, learned=yes, written=yes, spikes=every[:-1], scanned=every[1:-1], active=active, jobs=jobs)
+
+
+def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarray) -> dict:
+    """Of a training sample, on average over those that the tape holds: cycles of both engines, the ideal of the backward one, jobs
+    and spikes of each layer, tape bits; ``dense_*`` : with every neuron firing and active in every step, by active neuron."""
+    record = learned(network, spikes, labels)
+    kept = record.learned.numpy()
+    dense = SparseBpttNetwork(network.config, network.layers, replace(network.settings, gradients=GradientForm.ACTIVE))
+    everything = dense_record(dense)
+    out = {"samples": int(kept.sum())}
+    for name, net, of, rows in (("", network, record, kept), ("dense_", dense, everything, slice(None))):
+        out |= {f"{name}forward": float(forward(net, of)[rows].mean()), f"{name}backward": float(backward(net, of)[rows].mean()),
+                f"{name}ideal": float(ideal_backward(net, of)[rows].mean())}
+    out["jobs"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.jobs]
+    out["spikes"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.spikes]
+    return out | _memory(network, record, kept)
+
+
+def _memory(network: SparseBpttNetwork, record: OverTimeRecord, kept: np.ndarray) -> dict:
+    """Bits of the tape's entries, the most and on average, and of a dense store of spikes and potentials."""
+    config, steps = network.config, network.settings.steps
+    spike = bits_for(config.max_steps) + bits_for(config.max_neurons)
+    job = bits_for(config.max_steps + 1) + bits_for(config.max_neurons) + max(config.error.bits, SURROGATE.bits + 1)
+    spikes = sum(each[kept].sum((1, 2)) for each in record.spikes)
+    jobs = sum(each[kept].sum((1, 2)) for each in record.active) + network.layers[-1]
+    bits = (spikes * spike + jobs * job).double()
+    dense = steps * (sum(network.layers[:-1]) + sum(network.layers[1:-1]) * LifFormats(config).membrane.bits)
+    return {"tape_bits": float(bits.mean()), "most_tape_bits": float(bits.max()), "dense_bits": dense}
+
+
+class Activity(Measure):
+    """Share of each hidden layer's (neuron, step) pairs that pass gradient, in the first test samples; and the schedule of the
+    network in the end."""
+
+    name = "activity"
+
+    def __init__(self, device, split: EventSplit, folder: Path):
+        super().__init__(device, folder)
+        self._split = split
+
+    def _probe(self) -> tuple[torch.Tensor, np.ndarray]:
+        spikes = raster(self._split, PROBE_SAMPLES, self.network.settings.steps, self.network.layers[0])
+        return spikes, self._split.labels[:len(spikes)]
+
+    def layers(self) -> list[float]:
+        """Of hidden layers 1 to L - 1."""
+        return [round(float(each.double().mean()), 6) for each in learned(self.network, *self._probe()).active]
+
+    def result(self) -> dict:
+        """Rows, and the schedule where the device shows its network."""
+        return super().result() | ({} if self.network is None else {"schedule": schedule(self.network, *self._probe())})

@@ -1,0 +1,80 @@
+"""What experiment sparse shows: accuracy, activity and cost of sparse BPTT against the window w of its active neurons. Source:
+Perez-Nieves & Goodman, "Sparse Spiking Gradient Descent", figures 3 and 5, table 2."""
+
+import numpy as np
+
+from .tables import Row, same
+
+__all__ = ["COLUMNS", "SparseRow", "draw_sparse"]
+
+
+class SparseRow(Row):
+    """Results of a study of rule sparse-bptt."""
+
+    def plain(self) -> dict:
+        """The row for programs, and for the table; cycles and bits are those of a training sample."""
+        def mean(name):
+            return self.mean(lambda r: r["schedule"][name])
+
+        trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
+        shares = np.mean([result["active_fraction"] for result in self.results], axis=0)[:-1].tolist()
+        dense = mean("dense_forward") + mean("dense_backward")
+        return {
+            "scheme": self.study.name, "window": self.study.run(1).options.window, "seeds": len(self.results),
+            "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
+            "active_fraction": shares,
+            "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
+                                  for phase in ("forward", "backward", "total")},
+            "backward_over_ideal": mean("backward") / mean("ideal"),
+            "backward_speedup": mean("dense_backward") / mean("backward"),
+            "speedup": dense / (mean("forward") + mean("backward")),
+            "tape_bits": mean("tape_bits"), "most_tape_bits": mean("most_tape_bits"), "dense_bits": mean("dense_bits"),
+            "overflows": self.mean(lambda r: r["counters"]["OVERFLOWS"]),
+            # Table 2 of the paper: products and sums that a dense pass would make for gradients that are zero.
+            "energy_saved_bound": [1 - share for share in shares],
+            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+        }
+
+
+def percent(values: list[float]) -> str:
+    """Shares of layers, from the first on."""
+    return " / ".join(f"{100 * value:.3f}" for value in values)
+
+
+COLUMNS = {
+    "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
+    "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f} +- {100 * r['deviation']:.2f}",
+    "active, layers 1 / 2, %": lambda r: percent(r["active_fraction"]),
+    "cycles a sample, forward": lambda r: f"{r['cycles_per_sample']['forward']:,.0f}",
+    "backward": lambda r: f"{r['cycles_per_sample']['backward']:,.0f}",
+    "all": lambda r: f"{r['cycles_per_sample']['total']:,.0f}",
+    "backward / ideal": lambda r: f"{r['backward_over_ideal']:.3f}",
+    "dense / sparse, backward": lambda r: f"{r['backward_speedup']:,.0f} x",
+    "forward + backward": lambda r: f"{r['speedup']:,.0f} x",
+    "tape, bits (most)": lambda r: f"{r['tape_bits']:,.0f} ({r['most_tape_bits']:,.0f})",
+    "dense store / tape": lambda r: f"{r['dense_bits'] / r['tape_bits']:,.0f} x",
+    "energy saved at most, gradient, layers 1 / 2, %": lambda r: percent(r["energy_saved_bound"]),
+    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+}
+
+
+def draw_sparse(figure, found: list[SparseRow]) -> None:
+    """Accuracy and speed against w; activity of each hidden layer over training."""
+    plain = sorted((row.plain() for row in found), key=lambda row: row["window"])
+    windows = [row["window"] for row in plain]
+    left, middle, right = figure.subplots(1, 3)
+    left.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain], marker="o",
+                  markersize=4, capsize=3)
+    left.set(xscale="log", xlabel="window w", ylabel="test accuracy, %")
+    middle.plot(windows, [row["backward_speedup"] for row in plain], marker="o", markersize=4, label="backward")
+    middle.plot(windows, [row["speedup"] for row in plain], marker="s", markersize=4, label="forward + backward")
+    middle.set(xscale="log", yscale="log", xlabel="window w", ylabel="cycles, dense / sparse")
+    middle.legend(frameon=False)
+    shown = min(found, key=lambda row: abs(row.plain()["window"] - 0.2))
+    rows = shown.results[0]["activity"]
+    for l in range(len(rows[0]["layers"]) if rows else 0):
+        right.plot([row["update"] for row in rows], [100 * row["layers"][l] for row in rows], label=f"layer {l + 1}")
+    right.set(xlabel="updates", ylabel=f"active neurons, %, {shown.study.name}", ylim=(0, None))
+    right.legend(frameon=False)
+    for axes in (left, middle, right):
+        axes.grid(alpha=0.3)

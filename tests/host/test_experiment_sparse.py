@@ -1,0 +1,116 @@
+"""Experiment sparse at a small size: what is measured, against counts made here; its table and figure."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from coldspike.host.events import EventSplit
+from coldspike.host.experiments.activity import dense_record, raster, schedule
+from coldspike.host.experiments.figures import draw
+from coldspike.host.experiments.plan import EXPERIMENTS, Study
+from coldspike.host.experiments.runs import Results, carry_out
+from coldspike.host.experiments.sparse import COLUMNS, SparseRow
+from coldspike.host.experiments.tables import markdown, rich_table, rows
+from coldspike.model.exact import SparseBpttNetwork
+from coldspike.model.timing_over_time import backward, ideal_backward
+from coldspike.spec.config import CoreConfig
+from coldspike.spec.lif import GradientForm, LifSettings
+
+LAYERS, STEPS = (9, 11, 6, 4), 8
+SMALL = {"rule": "sparse-bptt", "data": "digits", "layers": (64, 12, 9, 10), "lanes": 4, "batch_size": 16, "epochs": 2,
+         "samples": 160, "test_samples": 30, "lr": (0.01,), "timesteps": 10, "error_scales": (4, 2, 0), "feedback": "bp"}
+
+
+def network(window=0.5, gradients=GradientForm.CHEAPER) -> SparseBpttNetwork:
+    config = CoreConfig.for_network(LAYERS, lanes=2, rule="sparse-bptt", max_steps=STEPS)
+    settings = LifSettings(steps=STEPS, beta=0.9, window=int(window * 4096), scales=(4, 2, 0), gradients=gradients)
+    net, generator = SparseBpttNetwork(config, LAYERS, settings), torch.Generator().manual_seed(3)
+    for matrices in (net.weights, net.feedback[1:]):
+        for values in matrices:
+            values[:] = (torch.randn(values.shape, generator=generator) * 4096).long()
+    return net
+
+
+def samples(count=5) -> tuple[torch.Tensor, np.ndarray]:
+    generator = torch.Generator().manual_seed(4)
+    return torch.rand(count, STEPS, LAYERS[0], generator=generator) < 0.3, np.arange(count) % LAYERS[-1]
+
+
+def test_samples_are_laid_out_in_time():
+    fired, labels = samples()
+    split = EventSplit.of_raster(fired.numpy(), labels)
+    assert torch.equal(raster(split, 3, STEPS, LAYERS[0]), fired[:3]) and len(raster(split, 99, STEPS, LAYERS[0])) == 5
+
+
+def test_a_dense_sample_leaves_nothing_out():
+    """Each neuron is active in each step but the first, of which no potential has an error."""
+    net = network(gradients=GradientForm.ACTIVE)
+    record = dense_record(net)
+    assert [int(each.sum()) for each in record.active] == [n * (STEPS - 1) for n in LAYERS[1:-1]]
+    assert [int(each.sum()) for each in record.jobs] == [11 * (STEPS - 1), 6 * (STEPS - 1), 4]
+    assert [int(each.sum()) for each in record.spikes] == [n * STEPS for n in LAYERS[:-1]]
+    # Of layer 1 each job meets 5 blocks, of layer 2 6 blocks (errors: as many, and a look for each active neuron), of 3 3 blocks.
+    words = 11 * 7 * 5 + 9 * 8, max(6 * 7 * 6 + 11 * 8, 6 * 6 * 6 + 11 * 7), max(4 * 3 + 6 * 8, 4 * 3 + 6 * 7)
+    assert ideal_backward(net, record).tolist() == [sum(words)]
+    assert sum(words) < backward(net, record)[0] < 1.2 * sum(words)
+
+
+def test_a_schedule_is_that_of_the_samples():
+    net = network()
+    before = [gradient.clone() for gradient in net.gradients]
+    spikes, labels = samples()
+    found = schedule(net, spikes, labels)
+    assert all(torch.equal(a, b) for a, b in zip(before, net.gradients, strict=True)), "the network is left as it is"
+    record = net.train(spikes, torch.from_numpy(labels))[3]
+    assert found["samples"] == 5 and found["spikes"][0] == pytest.approx(float(spikes.sum()) / 5)
+    assert found["backward"] == pytest.approx(backward(net, record).mean()) and found["ideal"] <= found["backward"]
+    assert found["jobs"] == [pytest.approx(net.counters[f"ACTIVE_{l}"] / 5) for l in (1, 2, 3)]
+    assert found["dense_backward"] == backward(network(gradients=GradientForm.ACTIVE), dense_record(net))[0]
+    assert found["dense_forward"] > found["forward"] and found["dense_backward"] > found["backward"]
+    # Entries: 3 + 4 bits of a spike (8 steps, 11 neurons), 4 + 4 + 18 of an active neuron; dense: 18-bit potentials, spikes.
+    bits = (sum(found["spikes"]) * 7) + (sum(found["jobs"][:2]) + 4) * 26
+    assert found["tape_bits"] == pytest.approx(bits) and found["most_tape_bits"] >= bits
+    assert found["dense_bits"] == STEPS * (9 + 11 + 6 + 18 * (11 + 6))
+
+
+def test_samples_without_room_are_left_out():
+    net = network()
+    spikes, labels = samples()
+    entries = sorted(int(each.sum()) for each in spikes)[2] + 40
+    small = network()
+    small.config = replace(net.config, spike_entries=entries)
+    assert 0 < schedule(small, spikes, labels)["samples"] < 5
+
+
+@pytest.fixture
+def row(tmp_path, monkeypatch) -> SparseRow:
+    monkeypatch.setattr("coldspike.host.trainer.EXCHANGE_SAMPLES", 16)
+    results = Results(tmp_path / "results")
+    study = Study(network="two hidden layers", name="w = 0.5", given=SMALL | {"window": 0.5})
+    carry_out(results, [study], 1, tmp_path / "work", Console(file=io.StringIO()))
+    return rows([study], results, 1, SparseRow)[0]
+
+
+def test_a_row_of_the_table(row, tmp_path):
+    result, plain = row.results[0], row.plain()
+    assert [each["update"] for each in result["activity"]] == list(range(1, 21)) and len(result["activity"][0]["layers"]) == 2
+    assert plain["window"] == 0.5 and plain["active_fraction"] == result["active_fraction"][:2]
+    assert plain["energy_saved_bound"] == [1 - share for share in plain["active_fraction"]]
+    assert plain["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 320
+    assert plain["speedup"] > 1 and plain["backward_speedup"] > 1 and plain["backward_over_ideal"] >= 1
+    text = markdown([row], COLUMNS)
+    assert text.count("\n") == 3 and "| w = 0.5 | 1 |" in text and rich_table("title", [row], COLUMNS).row_count == 1
+    paths = draw("sparse", [row, row], tmp_path)
+    assert [p.name for p in paths] == ["sparse.png", "sparse.svg"] and all(p.stat().st_size > 1000 for p in paths)
+
+
+def test_the_plan():
+    """The paper's windows; the usual one is repeated on the simulated RTL."""
+    studies = EXPERIMENTS["sparse"].studies
+    assert [study.run(1).options.window for study in studies] == [0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001]
+    assert [study.name for study in studies if study.repeated] == ["w = 0.2"]
+    assert {study.run(1).options.layers for study in studies} == {(784, 200, 200, 10)}
