@@ -1,6 +1,11 @@
 """Expected failures: each carries one line that names the value and the remedy. The command line prints that line."""
 
-__all__ = ["CheckpointError", "DataError", "DriverError", "Interrupted", "OptionError", "Problem"]
+__all__ = ["CheckpointError", "DataError", "DriverError", "Interrupted", "OptionError", "Problem", "reason"]
+
+
+def reason(error: Exception) -> str:
+    """What a library says of an error, on one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class Problem(Exception):

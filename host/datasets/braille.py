@@ -9,7 +9,7 @@ import numpy as np
 
 from ..download import data_folder
 from ..events import EventSet, EventSplit
-from ..problems import DataError
+from ..problems import DataError, reason
 
 __all__ = ["BRAILLE", "CLASSES", "DELTAS", "INPUTS", "TAXELS", "braille", "crossings"]
 
@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     except KeyError as error:
         raise DataError(f"{path} lacks an array ({error.args[0]}); {REMEDY}") from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is truncated or damaged ({str(error).splitlines()[0]}); {REMEDY}") from error
+        raise DataError(f"{path} is truncated or damaged ({reason(error)}); {REMEDY}") from error
     kinds = [array.dtype.kind for array in (x, n_steps, y)]
     if x.ndim != 3 or x.shape[2] != TAXELS or x.dtype != np.uint8 or not set(kinds[1:]) <= {"i", "u"}:
         raise DataError(f"{path}: x of shape {x.shape} and type {x.dtype}: {SOURCE} are needed")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..download import data_folder
 from ..events import EventSet, EventSplit, checked_count
-from ..problems import DataError
+from ..problems import DataError, reason
 
 __all__ = ["BANDS", "FSDD", "INPUTS", "RATE", "SECONDS", "ear", "filter_bank", "fsdd", "levels"]
 
@@ -104,7 +104,7 @@ def sound(path: Path) -> np.ndarray:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (wave.Error, EOFError) as error:
-        raise DataError(f"{path} is truncated or no WAV file ({str(error) or 'it ends too soon'}); {REMEDY}") from error
+        raise DataError(f"{path} is truncated or no WAV file ({reason(error)}); {REMEDY}") from error
     if form != (1, RATE, 16):
         raise DataError(f"{path} has {form[0]} channels of {form[1]} Hz and {form[2]} bits, 1 of {RATE} Hz and 16 bits is needed; "
                         f"{REMEDY}")

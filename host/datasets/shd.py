@@ -10,7 +10,7 @@ import numpy as np
 
 from ..download import data_folder
 from ..events import EventSet, EventSplit, checked_count, words
-from ..problems import DataError, OptionError
+from ..problems import DataError, OptionError, reason
 
 __all__ = ["CHANNELS", "CLASSES", "SECONDS", "SHD", "shd"]
 
@@ -59,8 +59,8 @@ def read(part: str, steps: int, count: int | None, what: str, progress: Callable
                 end = min(begin + CHUNK, number)
                 for sample, (time, unit) in enumerate(zip(times[begin:end], units[begin:end]), start=begin):
                     samples.append(spikes(path, sample, time.astype(np.float64), unit.astype(np.int64), steps))
-    except (KeyError, OSError, ValueError, RuntimeError, AttributeError) as error:
-        raise DataError(f"{path} is truncated, damaged or no file of SHD ({str(error).splitlines()[0]}); {REMEDY}") from error
+    except (KeyError, OSError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+        raise DataError(f"{path} is truncated, damaged or no file of SHD ({reason(error)}); {REMEDY}") from error
     if (wrong := np.flatnonzero((labels < 0) | (labels >= CLASSES))).size:
         raise DataError(f"{path}: sample {wrong[0]} has label {labels[wrong[0]]}, 0 to {CLASSES - 1} is possible; {REMEDY}")
     return EventSplit.joined(samples, labels[:number])

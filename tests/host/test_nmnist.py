@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from coldspike.host import data, download
+from coldspike.host.cli import main
 from coldspike.host.datasets.nmnist import nmnist, read_events
 from coldspike.host.problems import DataError, OptionError
 
@@ -144,3 +146,12 @@ def test_real_recordings(monkeypatch):
     assert found.train.labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]  # as MNIST begins
     assert spikes(found.train) == [slow_spikes((REAL / f"{n}.bs2").read_bytes(), 300) for n in range(1, 26)]
     assert 2000 < len(found.train.events) / 25 < 7000
+
+
+def test_recordings_are_trained_on(small, tmp_path, capsys):
+    arguments = "train --rule sparse-bptt --data nmnist --device golden --layers 1156-5-10 --timesteps 20 --epochs 1 --lanes 4 " \
+                "--batch-size 2 --no-plot --json --out"
+    assert main([*arguments.split(), str(tmp_path / "run")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["samples_trained"] == 3
+    assert summary["events_per_sample"][0] == pytest.approx(len(load(20)[0].events) / 3)

@@ -13,7 +13,7 @@ from coldspike.host.problems import DataError, OptionError
 h5py = pytest.importorskip("h5py")
 
 
-def shd_bytes(times, units, labels, leave=()) -> bytes:
+def shd_bytes(times, units, labels, leave=(), group=False) -> bytes:
     """A file as the publishers': spikes of differing number as HDF5's variable-length arrays of half and 16-bit numbers."""
     file = io.BytesIO()
     with h5py.File(file, "w") as h5:
@@ -24,6 +24,9 @@ def shd_bytes(times, units, labels, leave=()) -> bytes:
                     held[n] = np.asarray(value, kind)
         if "labels" not in leave:
             h5["labels"] = np.asarray(labels, np.uint16)
+        if group:
+            del h5["spikes/times"]
+            h5["spikes/times/0"] = 1.0
         h5["extra/keys"] = np.array([b"zero", b"one"])
     return file.getvalue()
 
@@ -69,6 +72,7 @@ def test_more_samples_than_there_are_is_refused(folder):
     (lambda raw, f: raw[:len(raw) // 2], r"shd_test\.h5 is truncated, damaged or no file of SHD \(.+\); fetch"),
     (lambda raw, f: b"", r"shd_test\.h5 is truncated, damaged or no file of SHD"),
     (lambda raw, f: shd_bytes([[0.5]], [[1]], [1], leave=["spikes/units"]), r"shd_test\.h5 is .* no file of SHD \(.*units"),
+    (lambda raw, f: shd_bytes([[0.5]], [[1]], [1], group=True), r"shd_test\.h5 is .* no file of SHD \("),
     (lambda raw, f: shd_bytes([[0.5]], [[1]], [1], leave=["labels"]), r"shd_test\.h5 is .* no file of SHD \(.*labels"),
     (lambda raw, f: shd_bytes([[0.5], [0.6]], [[1]], [1, 2]), r"shd_test\.h5: times of 2 samples, units of 1 and 2 labels; fetch"),
     (lambda raw, f: shd_bytes([[0.5]], [[1]], [20]), r"shd_test\.h5: sample 0 has label 20, 0 to 19 is possible; fetch"),
