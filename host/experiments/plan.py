@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field, fields
 
 from ..options import TrainOptions, resolve
@@ -102,10 +103,15 @@ REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" 
             SWEEP[-2])
 
 
-SPARSE = tuple(
-    {"name": f"w = {window:g}", "repeated": window == 0.2,
-     "given": {"rule": "sparse-bptt", "feedback": "bp", "window": window, "lr": (5e-4,), "error_scales": (12, 6, 0)}}
-    for window in (0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001))
+WINDOWS = {"rule": "sparse-bptt", "feedback": "bp", "lr": (5e-4,), "error_scales": (12, 6, 0)}
+SPARSE = (
+    *({"name": f"w = {window:g}", "repeated": window == 0.2, "given": WINDOWS | {"window": window}}
+      for window in (0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)),
+    # A batch for its cycles: the backward pass of a dense schedule on the same RTL.
+    {"name": "all neurons active", "repeated": True,
+     "given": WINDOWS | {"window": math.inf, "gradients": "active", "job_entries": 20_000, "samples": 64, "test_samples": 64,
+                         "epochs": 1}},
+)
 
 
 def on(network: str, *studies: dict) -> tuple[Study, ...]:

@@ -1,6 +1,8 @@
 """What experiment sparse shows: accuracy, activity and cost of sparse BPTT against the window w of its active neurons. Source:
 Perez-Nieves & Goodman, "Sparse Spiking Gradient Descent", figures 3 and 5, table 2."""
 
+import math
+
 import numpy as np
 
 from .tables import Row, same
@@ -60,6 +62,7 @@ COLUMNS = {
 
 def draw_sparse(figure, found: list[SparseRow]) -> None:
     """Accuracy and speed against w; activity of each hidden layer over training."""
+    found = [row for row in found if math.isfinite(row.plain()["window"])]
     plain = sorted((row.plain() for row in found), key=lambda row: row["window"])
     windows = [row["window"] for row in plain]
     left, middle, right = figure.subplots(1, 3)
