@@ -7,11 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from ..spec.config import Rule
 from .command_options import parameter, signature
 from .data import load
 from .options import resolve
-from .problems import OptionError
 from .reference import train_float
 
 __all__ = ["reference"]
@@ -23,8 +21,6 @@ def reference(config: Path | None, as_json: bool, **given) -> None:
     With --config, the config.toml of a run's folder, it repeats that run.
     """
     options = resolve(given, config)
-    if options.rule != Rule.TTFS:
-        raise OptionError(f"--rule {options.rule}: the floating-point model learns by rule ttfs here; use --device golden of train")
     data = load(options.data, options.core_config().time_bits, options.samples, options.test_samples, options.steps)
     data.check(options.layers)
     screen = Console(stderr=True)

@@ -43,6 +43,13 @@ class EventSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def raster(self, chosen: np.ndarray, steps: int, inputs: int) -> np.ndarray:
+        """Some samples as bool (samples, T, inputs)."""
+        out = np.zeros((len(chosen), steps, inputs), bool)
+        for fired, events in zip(out, self.take(chosen), strict=True):
+            fired[events >> 16, events & 0xFFFF] = True
+        return out
+
     @classmethod
     def joined(cls, samples: Iterable[np.ndarray], labels: np.ndarray) -> "EventSplit":
         """Of each sample's ``words``."""

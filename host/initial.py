@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..spec.config import CoreConfig
+from ..spec.lif import LifSettings
 from ..spec.random import lane_seeds
 from .driver import Accelerator
 from .memories import memory_shapes
 from .schemes import Scheme
 
-__all__ = ["feedback_random", "initial_memories", "initial_weights"]
+__all__ = ["feedback_random", "initial_memories", "initial_weights", "weight_scale"]
 
 
 def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
@@ -28,6 +29,15 @@ def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
         real = random.standard_normal((n_in, n_out)) * (scale * np.sqrt(2 / n_in))
         out.append(np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64))
     return out
+
+
+def weight_scale(over_time: LifSettings | None, deviations: Sequence[float]) -> float | np.ndarray:
+    """``scale`` of ``initial_weights``, for ``deviations`` of each layer's (or all layers') weights times sqrt(n_in); none: the
+    rule's own."""
+    if not len(deviations) and over_time is not None:
+        # Of leaky neurons as in Perez-Nieves & Goodman for images: the sooner a membrane forgets, the larger.
+        deviations = [20 * (1 - over_time.beta)]
+    return np.array(deviations) / 2**0.5 if len(deviations) else 1.0
 
 
 def feedback_random(seed: int) -> np.random.RandomState:
@@ -48,11 +58,7 @@ def initial_memories(accelerator: Accelerator, seed: int, deviations: Sequence[f
     weights, times sqrt(n_in); empty: the rule's."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
-    over_time = accelerator.settings.over_time
-    if not len(deviations) and over_time is not None:
-        # Of leaky neurons as in Perez-Nieves & Goodman for images: the sooner a membrane forgets, the larger.
-        deviations = [20 * (1 - over_time.beta)]
-    scale = np.array(deviations) / 2**0.5 if len(deviations) else 1.0
+    scale = weight_scale(accelerator.settings.over_time, deviations)
     random, weights = feedback_random(seed), initial_weights(config, layers, seed, scale)
     schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
     for l, weight in enumerate(weights, start=1):

@@ -6,10 +6,20 @@ import numpy as np
 import torch
 
 from ..model.exact.update import MOMENTUM_FACTOR, MOMENTUM_SHIFT
-from ..model.reference import SGD, EpochResult, ReferenceNetwork, ReferenceTransport, SignMomentum, train_reference
-from ..spec.config import CoreConfig, Optimizer
+from ..model.reference import (
+    SGD,
+    EpochResult,
+    ReferenceNetwork,
+    ReferenceTransport,
+    SignMomentum,
+    SparseBpttNetwork,
+    TtfsNetwork,
+    train_reference,
+)
+from ..spec.config import CoreConfig, Optimizer, Rule
 from .data import DataSet, Split, shuffled
-from .initial import feedback_random, initial_weights
+from .events import EventSplit
+from .initial import feedback_random, initial_weights, weight_scale
 from .options import READOUTS, TrainOptions
 
 __all__ = ["train_float"]
@@ -28,12 +38,7 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
     started : called with a number before each batch, counted from 0 over all epochs.
     finished : called with each epoch's result.
     """
-    core = options.core_config()
-    weights = [torch.from_numpy(w.T / core.weight.one).float() for w in initial_weights(core, options.layers, options.seed)]
-    optimizer = SGD() if options.optimizer == Optimizer.SGD else SignMomentum(MOMENTUM_FACTOR / 2**MOMENTUM_SHIFT)
-    moves, feedback = transport(options, core, [weight.numpy().T for weight in weights])
-    network = ReferenceNetwork(weights, READOUTS[options.readout], options.clip, options.clip, optimizer,
-                               options.interval, core.window, moves, feedback, options.seed)
+    network = initial_network(options, options.core_config())
 
     def epochs() -> Iterator[Iterator[torch.Tensor]]:
         number = 0
@@ -47,8 +52,24 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
             yield batches()
 
     scales = options.lr * network.depth if len(options.lr) == 1 else options.lr
-    return train_reference(network, tensors(data.train), tensors(data.test), epochs(), lambda epoch: options.lr_decay**epoch,
-                           scales, options.weight_decay, finished)
+    given = tensors if options.rule == Rule.TTFS else rasters
+    return train_reference(network, given(data.train, options), given(data.test, options), epochs(),
+                           lambda epoch: options.lr_decay**epoch, scales, options.weight_decay, finished)
+
+
+def initial_network(options: TrainOptions, core: CoreConfig) -> ReferenceNetwork:
+    """The network of a run before its first batch."""
+    settings = options.settings(0)
+    initial = initial_weights(core, options.layers, options.seed, weight_scale(settings.over_time, options.initial_scale))
+    weights = [torch.from_numpy(w.T / core.weight.one).float() for w in initial]
+    optimizer = SGD() if options.optimizer == Optimizer.SGD else SignMomentum(MOMENTUM_FACTOR / 2**MOMENTUM_SHIFT)
+    moves, feedback = transport(options, core, [weight.numpy().T for weight in weights])
+    more = {"optimizer": optimizer, "interval": options.interval, "schemes": moves, "feedback": feedback, "seed": options.seed}
+    if options.rule == Rule.TTFS:
+        return TtfsNetwork(weights, READOUTS[options.readout], options.clip, options.clip, core.window, **more)
+    rates = (options.rate_least, options.rate_most, options.rate_lower, options.rate_upper)
+    return SparseBpttNetwork(weights, settings.over_time.beta, options.window, options.over_time, 2.0**options.gain, rates,
+                             **more)
 
 
 def transport(options: TrainOptions, core: CoreConfig, weights: list[np.ndarray]) -> tuple[list, list]:
@@ -64,7 +85,22 @@ def transport(options: TrainOptions, core: CoreConfig, weights: list[np.ndarray]
     return moves, feedback
 
 
-def tensors(split: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+class Rasters:
+    """Samples over time, laid out when they are asked for: bool [n, T, n_in]."""
+
+    def __init__(self, split: EventSplit, steps: int, inputs: int):
+        self._split, self._steps, self._inputs = split, steps, inputs
+
+    def __getitem__(self, chosen: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._split.raster(chosen.numpy(), self._steps, self._inputs))
+
+
+def rasters(split: EventSplit, options: TrainOptions) -> tuple[Rasters, torch.Tensor]:
+    """Spikes, labels."""
+    return Rasters(split, options.timesteps, options.layers[0]), torch.from_numpy(split.labels)
+
+
+def tensors(split: Split, options: TrainOptions) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Times in ticks, which inputs fired, labels."""
     times = torch.from_numpy(split.times.astype("float32"))
     return times, times > 0, torch.from_numpy(split.labels)

@@ -20,14 +20,6 @@ __all__ = ["Activity", "dense_record", "schedule"]
 PROBE_SAMPLES = 64
 
 
-def raster(split: EventSplit, count: int, steps: int, inputs: int) -> torch.Tensor:
-    """The first ``count`` samples as bool [n, T, n_in]."""
-    out = torch.zeros(min(count, len(split)), steps, inputs, dtype=torch.bool)
-    for n, events in enumerate(split.take(np.arange(len(out)))):
-        out[n, (events >> 16).astype(np.int64), (events & 0xFFFF).astype(np.int64)] = True
-    return out
-
-
 def learned(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarray) -> OverTimeRecord:
     """What training samples would do; the network is left as it is."""
     return copy.deepcopy(network).train(spikes, torch.from_numpy(np.ascontiguousarray(labels)))[3]
@@ -84,8 +76,9 @@ class Activity(Measure):
         self._split = split
 
     def _probe(self) -> tuple[torch.Tensor, np.ndarray]:
-        spikes = raster(self._split, PROBE_SAMPLES, self.network.settings.steps, self.network.layers[0])
-        return spikes, self._split.labels[:len(spikes)]
+        first = np.arange(min(PROBE_SAMPLES, len(self._split)))
+        spikes = self._split.raster(first, self.network.settings.steps, self.network.layers[0])
+        return torch.from_numpy(spikes), self._split.labels[:len(first)]
 
     def layers(self) -> list[float]:
         """Of hidden layers 1 to L - 1."""

@@ -7,42 +7,34 @@ import torch
 from torch import Tensor
 
 from .lif import active, filtered, fire, integrate, surrogate
+from .network import ReferenceNetwork
 
 __all__ = ["SparseBpttNetwork"]
 
 
-class SparseBpttNetwork:
+class SparseBpttNetwork(ReferenceNetwork):
     """LIF layers and a leaky readout over T steps.
 
     Parameters
     ----------
-    weights : for each weight layer [n_out, n_in]; copied. Their dtype is the one of all sums.
+    weights : as for every ReferenceNetwork, and so are ``more``.
     beta : what a potential keeps from step to step, exp(-dt / tau).
     window : w, active neurons have |V - 1| < w; ``inf`` gives the surrogate gradient of all neurons.
     over_time : ``max`` or ``sum``, what of the readout's potentials is the logit.
     gain : factor of the logits.
-    feedback : B of layers 2 to L at the start; the weights unless given.
     rates : losses of firing rates (least, most, lower, upper): with z the spikes of a hidden neuron in a sample,
         upper / 2 (z - most)^2 above most and lower / 2 (least - z)^2 below least; None: none.
 
     Members
     -------
-    weights, feedback, gradients : for each weight layer [n_out, n_in]; gradients of the summed loss dL/dW.
     active : share of (neuron, step) pairs of each hidden layer that passed gradient in the last ``train``.
     """
 
     def __init__(self, weights: Sequence[Tensor], beta: float, window: float, over_time: str = "max", gain: float = 1.0,
-                 feedback: Sequence[Tensor] | None = None, rates: tuple[float, float, float, float] | None = None):
-        self.weights = [w.detach().clone() for w in weights]
-        self.feedback = [w.detach().clone() for w in (self.weights if feedback is None else [self.weights[0], *feedback])]
-        self.gradients = [torch.zeros_like(w) for w in self.weights]
+                 rates: tuple[float, float, float, float] | None = None, **more):
+        super().__init__(weights, **more)
         self.beta, self.window, self.over_time, self.gain, self.rates = beta, window, over_time, gain, rates
         self.active: list[float] = []
-
-    @property
-    def depth(self) -> int:
-        """L, the number of weight layers."""
-        return len(self.weights)
 
     def infer(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [n, K] and predictions [n]; ``spikes`` [n, T, n_in] bool."""
@@ -53,8 +45,7 @@ class SparseBpttNetwork:
         """As ``infer``, and add the samples' gradients to ``gradients``; ``labels`` [n]."""
         inputs, potentials, output = self._forward(spikes)
         logits = self._logits(output)
-        errors = torch.softmax(logits, 1)
-        errors[torch.arange(len(labels)), labels] -= 1
+        errors = self._output_errors(logits, labels)
         self._backward(self._over_time(output, errors * self.gain), inputs, potentials)
         return logits, logits.argmax(1)
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from coldspike.host.events import EventSplit
-from coldspike.host.experiments.activity import dense_record, raster, schedule
+from coldspike.host.experiments.activity import dense_record, schedule
 from coldspike.host.experiments.figures import draw
 from coldspike.host.experiments.plan import EXPERIMENTS, Study
 from coldspike.host.experiments.runs import Results, carry_out
@@ -39,12 +38,6 @@ def network(window=0.5, gradients=GradientForm.CHEAPER) -> SparseBpttNetwork:
 def samples(count=5) -> tuple[torch.Tensor, np.ndarray]:
     generator = torch.Generator().manual_seed(4)
     return torch.rand(count, STEPS, LAYERS[0], generator=generator) < 0.3, np.arange(count) % LAYERS[-1]
-
-
-def test_samples_are_laid_out_in_time():
-    fired, labels = samples()
-    split = EventSplit.of_raster(fired.numpy(), labels)
-    assert torch.equal(raster(split, 3, STEPS, LAYERS[0]), fired[:3]) and len(raster(split, 99, STEPS, LAYERS[0])) == 5
 
 
 def test_a_dense_sample_leaves_nothing_out():

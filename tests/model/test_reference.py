@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from coldspike.model import reference as floating
 from coldspike.model.exact import TtfsNetwork
-from coldspike.model.reference import SGD, ReferenceNetwork, SignMomentum, train_reference
+from coldspike.model.reference import SGD, SignMomentum, train_reference
 from coldspike.model.reference.training import exponential_rate
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.network import Readout
@@ -40,7 +41,7 @@ def membrane_loss(weights, readout, a, fired, labels):
 @pytest.mark.parametrize("readout", list(Readout), ids=lambda r: r.name)
 @pytest.mark.parametrize("layers", [LAYERS, (12, 4), (12, 20, 4)], ids=str)
 def test_unclipped_gradients_equal_autograd(readout, layers):
-    network = ReferenceNetwork.kaiming(layers, seed=1, readout=readout, **EXACT)
+    network = floating.TtfsNetwork.kaiming(layers, seed=1, readout=readout, **EXACT)
     data = batch()
     network.train(*data)
     weights = [w.clone().requires_grad_() for w in network.weights]
@@ -54,7 +55,7 @@ def test_unclipped_gradients_equal_autograd(readout, layers):
 
 @pytest.mark.parametrize("readout", list(Readout), ids=lambda r: r.name)
 def test_unclipped_gradients_equal_finite_differences(readout):
-    network = ReferenceNetwork.kaiming(LAYERS, seed=2, readout=readout, **EXACT)
+    network = floating.TtfsNetwork.kaiming(LAYERS, seed=2, readout=readout, **EXACT)
     data, step = batch(), 1e-6
     network.train(*data)
     for weight, gradient in zip(network.weights, network.gradients, strict=True):
@@ -68,7 +69,7 @@ def test_unclipped_gradients_equal_finite_differences(readout):
 
 
 def test_clips_bound_the_factors():
-    network = ReferenceNetwork.kaiming(LAYERS, seed=1, level_clip=0.25, slope_clip=0.5)
+    network = floating.TtfsNetwork.kaiming(LAYERS, seed=1, level_clip=0.25, slope_clip=0.5)
     _, _, layers = network._forward(*batch()[:2])
     for layer in layers[:-1]:
         assert float(layer.level_factor.max()) == 0.25 and float(layer.slope_factor.max()) == 0.5
@@ -78,7 +79,7 @@ def test_clips_bound_the_factors():
 
 def test_feedback_weights_carry_the_error_and_nothing_else():
     data = batch()
-    straight, crossed = (ReferenceNetwork.kaiming(LAYERS, seed=1, interval=0) for _ in range(2))
+    straight, crossed = (floating.TtfsNetwork.kaiming(LAYERS, seed=1, interval=0) for _ in range(2))
     crossed.feedback[2][0] += 0.3
     for network in (straight, crossed):
         network.train(*data)
@@ -88,7 +89,7 @@ def test_feedback_weights_carry_the_error_and_nothing_else():
 
 
 def test_transport_interval():
-    network = ReferenceNetwork.kaiming(LAYERS, seed=1, interval=3)
+    network = floating.TtfsNetwork.kaiming(LAYERS, seed=1, interval=3)
     due = []
     for _ in range(6):
         network.train(*batch())
@@ -109,7 +110,7 @@ def test_optimizers():
 
 
 def test_gradient_of_the_mean():
-    one, two = (ReferenceNetwork.kaiming(LAYERS, seed=1) for _ in range(2))
+    one, two = (floating.TtfsNetwork.kaiming(LAYERS, seed=1) for _ in range(2))
     a, fired, labels = batch()
     one.train(a, fired, labels)
     two.train(a[:3], fired[:3], labels[:3])
@@ -139,7 +140,7 @@ def test_exact_model_is_close(readout):
     layer's norm.
     """
     layers = (60, 40, 30, 10)
-    reference = ReferenceNetwork.kaiming(layers, seed=4, readout=readout)
+    reference = floating.TtfsNetwork.kaiming(layers, seed=4, readout=readout)
     exact = exact_twin(layers, reference, CoreConfig.for_network(layers), readout=readout)
     a, fired, labels = batch(64, 60, 10, ticks=256)
     _, _, spikes = reference._forward(a, fired)
@@ -157,7 +158,7 @@ def test_exact_model_is_close(readout):
 def test_training_learns_and_follows_its_schedule():
     a, fired, _ = batch(200, seed=1)
     labels = a[:, :4].argmax(1)
-    network = ReferenceNetwork.kaiming((12, 30, 4), seed=0, dtype=torch.float32, optimizer=SignMomentum(), interval=5)
+    network = floating.TtfsNetwork.kaiming((12, 30, 4), seed=0, dtype=torch.float32, optimizer=SignMomentum(), interval=5)
     epochs = [torch.arange(200).split(20)] * 30
     results = train_reference(network, (a, fired, labels), (a[:50], fired[:50], labels[:50]), epochs,
                               exponential_rate(0.01, 0.9), decay=0.01)
@@ -169,6 +170,6 @@ def test_training_learns_and_follows_its_schedule():
 
 def test_window_sets_the_unit_of_times():
     a, fired, _ = batch()
-    one = ReferenceNetwork.kaiming(LAYERS, seed=1)
-    ticks = ReferenceNetwork.kaiming(LAYERS, seed=1, window=256)
+    one = floating.TtfsNetwork.kaiming(LAYERS, seed=1)
+    ticks = floating.TtfsNetwork.kaiming(LAYERS, seed=1, window=256)
     assert torch.allclose(one.infer(a, fired)[0], ticks.infer(a * 256, fired)[0])
