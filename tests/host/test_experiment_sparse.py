@@ -64,6 +64,7 @@ def test_a_schedule_is_that_of_the_samples():
     assert found["backward"] == pytest.approx(backward(net, record).mean()) and found["ideal"] <= found["backward"]
     assert found["jobs"] == [pytest.approx(net.counters[f"ACTIVE_{l}"] / 5) for l in (1, 2, 3)]
     assert found["dense_backward"] == backward(network(gradients=GradientForm.ACTIVE), dense_record(net))[0]
+    assert found["dense_gradient_words"] == 11 * 7 * 5 + 6 * 7 * 6 + 4 * 3
     assert found["dense_forward"] > found["forward"] and found["dense_backward"] > found["backward"]
     # Entries: 3 + 4 bits of a spike (8 steps, 11 neurons), 4 + 4 + 18 of an active neuron; dense: 18-bit potentials, spikes.
     bits = (sum(found["spikes"]) * 7) + (sum(found["jobs"][:2]) + 4) * 26
@@ -96,6 +97,7 @@ def test_a_row_of_the_table(row, tmp_path):
     assert plain["energy_saved_bound"] == [1 - share for share in plain["active_fraction"]]
     assert plain["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 320
     assert plain["speedup"] > 1 and plain["backward_speedup"] > 1 and plain["backward_over_ideal"] >= 1
+    assert 0 < plain["gradient_words"] < plain["dense_gradient_words"]
     text = markdown([row], COLUMNS)
     assert text.count("\n") == 3 and "| w = 0.5 | 1 |" in text and rich_table("title", [row], COLUMNS).row_count == 1
     everything = replace(row, study=replace(row.study, given=row.study.given | {"window": math.inf}))

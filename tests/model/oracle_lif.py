@@ -7,7 +7,7 @@ class Oracle:
     def __init__(self, config, settings, weights, feedback, gradients):
         self.c, self.s, self.w, self.b, self.g = config, settings, weights, feedback, gradients
         self.power = [round(2**16 * settings.beta**n) for n in range(settings.steps + 1)]
-        self.membrane_saturations = self.error_saturations = self.gradient_saturations = 0
+        self.membrane_saturations = self.error_saturations = self.gradient_saturations = self.words = 0
 
     def decay(self, x, n):
         return x if self.power[n] == 2**16 else (x * self.power[n] + 2**15) >> 16
@@ -125,6 +125,7 @@ class Oracle:
                     at[i] = m
             for step, j in sorted(jobs):
                 if step == m:
+                    self.words += -(-n_in // self.c.lanes) * any(t <= m for t, _ in spikes)
                     for i in range(n_in):
                         self.add(l, j, i, jobs[m, j] * self.decay(trace[i], m - at[i]))
 
@@ -139,5 +140,6 @@ class Oracle:
                     delta[j], at[j] = self.clip(grown, bits, "error_saturations"), t
             for step, i in sorted(spikes):
                 if step == t:
+                    self.words += -(-n_out // self.c.lanes) * any(m >= t for m, _ in jobs)
                     for j in range(n_out):
                         self.add(l, j, i, self.decay(delta[j], at[j] - t))

@@ -77,6 +77,7 @@ class Plain(Oracle):
         for name in SATURATIONS:
             self.count[name.upper()] = getattr(self, name)
         self.count["ERROR_SATURATIONS"] += self.lost_errors
+        self.count["GRADIENT_WORDS"] = self.words
         return logits, logits.index(max(logits)), bool(lost)
 
     def learn_from(self, errors):

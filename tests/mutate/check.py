@@ -16,7 +16,7 @@ QUICK = ("-O0", "-fvisibility=hidden")  # a device that runs for a second is not
 
 def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, over_time=None, **options) -> dict:
     """Mismatches by kind of state, and how many values were compared. Arguments as those of ``coldspike verify``; ``scheme`` are
-    those of ``schemes`` behind the depth, ``over_time`` those of OverTimeOptions, for rule sparse-bptt."""
+    those of ``schemes`` behind the depth, ``over_time`` those of OverTimeOptions in pairs, for rule sparse-bptt."""
     from coldspike.host.devices import open_device
     from coldspike.host.options import READOUTS
     from coldspike.host.over_time import OverTimeOptions
@@ -27,7 +27,7 @@ def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readou
     from coldspike.spec.config import CoreConfig
 
     device.build_library = functools.partial(device.build_library, cxx_flags=QUICK)
-    runs = OverTimeOptions(*over_time) if over_time else None
+    runs = OverTimeOptions(**dict(over_time)) if over_time else None
     config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options, **(runs.build(tuple(layers)) if runs else {}))
     settings = random_settings(np.random.default_rng([seed, 2]), config, tuple(layers), batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,

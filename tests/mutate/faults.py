@@ -9,7 +9,8 @@ __all__ = ["FAULTS", "Check", "Fault"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A comparison of RTL and golden model; parameters as those of ``coldspike verify``."""
+    """A comparison of RTL and golden model; parameters as those of ``coldspike verify``, ``over_time`` those of OverTimeOptions as
+    pairs of name and value, for rule sparse-bptt."""
 
     layers: tuple[int, ...] = (7, 2, 5, 3)
     lanes: int = 2
@@ -32,7 +33,7 @@ class Check:
         parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
         parts += ["no gradient memory"] * (not self.gradient_memory) + ["no weight decay"] * (not self.weight_decay)
         parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
-        parts += [f"sparse-bptt over {self.over_time[0]} steps"] if self.over_time else []
+        parts += [f"sparse-bptt over {dict(self.over_time)['steps']} steps"] if self.over_time else []
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
         return ", ".join(parts)
@@ -59,8 +60,10 @@ EVERY_SAMPLE = Check(layers=(7, 5, 3), gradient_memory=False)
 FOUR_LANES = Check(layers=(6, 5, 3), lanes=4)
 SPARSE = Check(layers=(6, 5, 3), lanes=4, readout="spike-time", batch_size=1, batches=12, seed=2)  # last columns are skipped
 # Hidden layers of one and of several blocks, steps enough for decays of many lengths; with a tape that most samples overflow.
-OVER_TIME = Check(layers=(7, 9, 3, 4), batches=8, over_time=(24, 6.0, 0.6, "max"))
-SHORT_TAPE = Check(layers=(7, 9, 3, 4), batches=8, over_time=(24, 6.0, 0.6, "max", 200, 60))
+STEPS = (("steps", 24), ("tau", 6.0), ("window", 0.6), ("over_time", "max"))
+OVER_TIME = Check(layers=(7, 9, 3, 4), batches=8, over_time=STEPS)
+SHORT_TAPE = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("spike_entries", 200), ("job_entries", 60)))
+BY_SPIKES = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("gradients", "spikes")))
 
 OVER_TIME_FAULTS = [
     Fault(name="no-reset", file="hw/forward/leaky_accumulator.py", check=OVER_TIME, old="Mux(fired, reset, half)", new="half",
@@ -70,22 +73,28 @@ OVER_TIME_FAULTS = [
     Fault(name="look-later", file="hw/backward/error_sweep.py", check=OVER_TIME,
           old="taken.steps.eq(u - next_look.step)", new="taken.steps.eq(u - next_look.step + 1)",
           why="an active neuron sees errors as of a step before its own"),
-    Fault(name="trace-rounding", file="hw/backward/trace_lanes.py", check=OVER_TIME,
+    Fault(name="trace-rounding", file="hw/backward/decayed_lanes.py", check=OVER_TIME,
           old="seen.eq(round_shift(product, DECAY.fraction))", new="seen.eq(product >> DECAY.fraction)",
-          why="traces are rounded down"),
+          why="decayed sums are rounded down"),
+    Fault(name="delta-shift", file="hw/backward/decayed_lanes.py", check=BY_SPIKES,
+          old="Mux(self.by_spikes, values[6] << trace.fraction, trace.one)", new="Mux(self.by_spikes, values[6], trace.one)",
+          why="errors lack the fractional bits of gradients"),
+    Fault(name="delta-order", file="hw/backward/gradient_sweep.py", check=BY_SPIKES,
+          old="Mux(by_spikes, ~early, early)", new="Mux(by_spikes, spike.step + 1 >= job.step, early)",
+          why="an input spike misses the errors of its own step"),
+    Fault(name="gradient-row", file="hw/backward/transposable_gradients.py", check=BY_SPIKES,
+          old="Mux(word.row, word.index, (bank - word.index)[:low])", new="Mux(word.row, 0, (bank - word.index)[:low])",
+          why="contributions of an input spike reach another input's weights"),
+    Fault(name="form-choice", file="hw/backward/step_engine.py", check=OVER_TIME,
+          old="(by_active > by_spike)", new="(by_active < by_spike)", why="gradients are summed in the form with more additions"),
     Fault(name="overflow-learned", file="hw/backward/step_engine.py", check=SHORT_TAPE,
           old="with m.If(self.overflow):", new="with m.If(0):", why="a sample that lost spikes is learned from"),
     Fault(name="model-halves", file="model/exact/over_time.py", check=SHORT_TAPE,
           old="active.append(halves[l % 2].keep(entries))", new="active.append(halves[0].keep(entries))",
           why="all hidden layers' active neurons share one half of the tape"),
     Fault(name="timing-trace", file="model/timing_over_time.py", check=OVER_TIME,
-          old="begin + at.TRACE_WRITTEN - i // lanes)", new="begin + at.TRACE_WRITTEN)",
-          why="a job is thought to wait for a trace that it reaches later"),
-]
-
-HARDWARE = [
-    Fault(name="no-reset", file="hw/forward/leaky_accumulator.py", check=OVER_TIME, old="RESET", new="RESET",
-          why="what fires keeps its potential"),
+          old="begin + at.SUM_WRITTEN - index // lanes)", new="begin + at.SUM_WRITTEN)",
+          why="a reading is thought to wait for a sum that it reaches later"),
 ]
 
 HARDWARE = [

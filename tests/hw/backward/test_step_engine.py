@@ -24,6 +24,7 @@ from ...model.oracle_lif import Oracle
 from ..cycles import read_port, set_all
 from ..support import simulate, watch
 
+
 @dataclass
 class Network:
     """Sizes, settings and weights of a network on a build."""
@@ -221,8 +222,8 @@ def run(samples, rng):
     simulate(m, bench, deadline=60_000, background=[
         read_port(dut.feedback_en, dut.feedback_addr, dut.feedback_data, lambda address: now["net"].feedback_word(address)),
         watch(trace, start=dut.start, busy=dut.busy, done=dut.done, layer=dut.layer, en=dut.word_en, word=dut.word,
-              active=dut.active, mark_en=dut.mark_en, mark=dut.mark, saturated=dut.saturated, feedback=dut.feedback_en, replace=dut.replace_en,
-              **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
+              active=dut.active, mark_en=dut.mark_en, mark=dut.mark, saturated=dut.saturated, feedback=dut.feedback_en,
+              replace=dut.replace_en, **{f"lane_{k}": lane for k, lane in enumerate(dut.contribution)})])
     starts = [n for n, t in enumerate(trace) if t["start"]]
     gradients, busy = [], 0
     for sample, left, start in zip(samples, found, starts, strict=True):

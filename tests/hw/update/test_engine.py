@@ -5,6 +5,7 @@ import random
 import pytest
 
 from coldspike.hw.backward.gradient_memory import GradientMemory
+from coldspike.hw.backward.transposable_gradients import TransposableGradients
 from coldspike.hw.update.engine import UpdateEngine
 from coldspike.hw.update.unit import UpdateUnit
 from coldspike.spec.config import CoreConfig, Optimizer
@@ -16,6 +17,7 @@ from ..networks import network_of, settings_of
 from ..support import simulate, watch
 
 LAYERS, LANES = (5, 7, 3), 4
+WORD = ("address", "tile", "column")
 
 
 def columns():
@@ -27,16 +29,20 @@ def columns():
                 for b in range(p.in_blocks)]
 
 
+@pytest.mark.parametrize("memory", [GradientMemory, TransposableGradients])
 @pytest.mark.parametrize("optimizer, decays, sparse_layers", [
     (Optimizer.SGD, [0, 0], {0, 1}), (Optimizer.SGD, [0, 9], {0}), (Optimizer.SGD, None, {0, 1}),
     (Optimizer.SIGN_MOMENTUM, [0, 0], set()), (Optimizer.SIGN_MOMENTUM, None, set())])
-def test_columns_that_are_updated(optimizer, decays, sparse_layers):
-    """``decays`` None: a build without weight decay."""
+def test_columns_that_are_updated(optimizer, decays, sparse_layers, memory):
+    """``decays`` None: a build without weight decay. Marks alone count: words of contributions say nothing."""
     rng = random.Random(len(sparse_layers))
     config = CoreConfig.for_network(LAYERS, lanes=LANES, optimizer=optimizer, weight_decay=decays is not None)
-    dut, trace = UpdateEngine(config), []
+    dut, trace = UpdateEngine(config, memory.READ_LATENCY), []
     settings = settings_of(config, LAYERS, rate=[{"mantissa": 1, "shift": 0}] * 2, **({"decay": decays} if decays else {}))
-    gradient = {address: rng.randint(1, 9) << 16 for address in range(config.gradient_words)}
+    gradient = {word: rng.randint(1, 9) << 16 for _, _, words in columns() for word in words}
+
+    def word():
+        return {"neuron": rng.randrange(12), "address": rng.randrange(config.gradient_words), "tile": 1}
 
     async def update(ctx, touched):
         begin = len(trace)
@@ -55,9 +61,9 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
                 cycles += 1
         part = trace[begin:]
         assert [(t["tile"], t["index"]) for t in part if t["en"]] == [word[1:] for word in expected]
-        assert [t["kept_addr"] for t in part if t["kept_en"]] == [word[0] for word in expected]
+        assert [tuple(int(getattr(t["kept_word"], name)) for name in WORD) for t in part if t["kept_en"]] == expected
         if optimizer is Optimizer.SGD and not any(decays or ()):  # the weights were zero: a step is G / 2**16, rounded down or up
-            assert all(-t["lane"] - (gradient[word[0]] >> 16) in (0, 1)
+            assert all(-t["lane"] - (gradient[word] >> 16) in (0, 1)
                        for t, word in zip([t for t in part if t["en"]], expected, strict=True))
         return len(part), cycles
 
@@ -72,18 +78,20 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
         for share in (1.0, 0.4):
             touched = {neuron for _, neuron, _ in columns() if rng.random() < share}
             for neuron in touched:
-                set_all(ctx, dut, {"add_en": 1, "add_word": {"neuron": neuron, "address": 3, "tile": 1}})
+                set_all(ctx, dut, {"mark_en": 1, "mark": neuron, "add_en": rng.random() < 0.5, "add_word": word()})
+                await ctx.tick()
+            for _ in range(2):
+                set_all(ctx, dut, {"mark_en": 0, "mark": rng.randrange(12), "add_en": 1, "add_word": word()})
                 await ctx.tick()
             ctx.set(dut.add_en, 0)
-            await ctx.tick()
             length, cycles = await update(ctx, touched)
             if share == 1.0:  # the last column is updated: the pipeline behind it ends the update
                 assert length == cycles + UPDATE_DRAIN
             await update(ctx, set())  # an update forgets
         for forget in (0, 1):
-            set_all(ctx, dut, {"add_en": 1, "add_word": {"neuron": 2}})
+            set_all(ctx, dut, {"mark_en": 1, "mark": 2})
             await ctx.tick()
-            set_all(ctx, dut, {"add_en": 0, "forget": forget})
+            set_all(ctx, dut, {"mark_en": 0, "forget": forget})
             await ctx.tick()
             ctx.set(dut.forget, 0)
             while ctx.get(dut.busy):
@@ -91,10 +99,10 @@ def test_columns_that_are_updated(optimizer, decays, sparse_layers):
             await update(ctx, set() if forget else {2})
 
     simulate(dut, bench, background=[
-        read_port(dut.gradient_en, dut.gradient_addr, dut.gradient_data, lambda address: [gradient[address]] * LANES,
-                  latency=GradientMemory.READ_LATENCY),
+        read_port(dut.gradient_en, [getattr(dut.gradient_word, name) for name in WORD], dut.gradient_data,
+                  lambda *word: [gradient[word]] * LANES, latency=memory.READ_LATENCY),
         watch(trace, en=dut.write_en, tile=dut.write_tile, index=dut.write_index, lane=dut.write_data[1], kept_en=dut.kept_en,
-              kept_addr=dut.kept_addr)])
+              kept_word=dut.kept_word)])
 
 
 def test_without_a_gradient_memory_words_are_updated_as_they_come():
@@ -108,7 +116,10 @@ def test_without_a_gradient_memory_words_are_updated_as_they_come():
         inputs["contribution"] = [change] * LANES
     rates = [{"mantissa": 2, "shift": 1}, {"mantissa": 3, "shift": 0}]
     late = UpdateUnit.WRITE_LATENCY
-    trace = play(UpdateEngine(config), cycles, ["write_en", "write_tile", "write_index", "write_data", "busy", "kept_en"],
+    for inputs in cycles:  # nothing is marked where nothing is kept
+        inputs |= {"mark_en": 1, "mark": rng.randrange(12)}
+    dut = UpdateEngine(config, GradientMemory.READ_LATENCY)
+    trace = play(dut, cycles, ["write_en", "write_tile", "write_index", "write_data", "busy", "kept_en"],
                  rest=late,
                  stable={"settings": settings_of(config, LAYERS, rate=rates, decay=[0, 0])})
     seen = [(t["write_tile"], t["write_index"], t["write_data"]) for t in trace[late:late + 8]]

@@ -11,6 +11,7 @@ from coldspike.spec.random import lane_seeds, xorshift_step
 from ..cycles import play, read_port
 
 LANES, LAYERS, TILES = 4, 3, 6
+WORD = ("address", "tile", "column", "layer", "neuron")
 
 
 def update(config, g, w, u, m, s, d):
@@ -43,7 +44,8 @@ def test_words(optimizer, gap, weight_decay):
     for tile, column in places:
         while rng.random() < gap:
             words.append(None)
-        words.append({"address": rng.randrange(64), "tile": tile, "column": column, "layer": rng.randrange(LAYERS), "neuron": 0})
+        words.append({"address": rng.randrange(64), "tile": tile, "column": column, "layer": rng.randrange(LAYERS),
+                      "neuron": rng.randrange(16)})
 
     states = lane_seeds(7, LANES)
     cycles = [{"random_load": 1, "random_in": states}] + [
@@ -59,12 +61,12 @@ def test_words(optimizer, gap, weight_decay):
                        for a, w, state in zip(g, weights[place], states, strict=True)]
             states = [xorshift_step(state) for state in states]
             writes[n + UpdateUnit.WRITE_LATENCY] = (*place, [new for new, _, _ in results])
-            kept.append((n, word["address"], [k for _, _, k in results]))
+            kept.append((n, word, [k for _, _, k in results]))
             saturated[n + UpdateUnit.WRITE_LATENCY + 1] = sum(over for _, over, _ in results)
     assert any(saturated.values())
 
     dut = UpdateUnit(config)
-    outputs = ["w_en", "write_en", "write_tile", "write_index", "write_data", "kept_en", "kept_addr", "kept", "saturated",
+    outputs = ["w_en", "write_en", "write_tile", "write_index", "write_data", "kept_en", "kept_word", "kept", "saturated",
                "busy", "random_state"]
     trace = play(dut, cycles, outputs, rest=3, stable={"settings": settings}, background=[
         read_port(dut.w_en, [dut.w_tile, dut.w_index], dut.w_data, lambda tile, column: weights[tile, column],
@@ -73,9 +75,10 @@ def test_words(optimizer, gap, weight_decay):
         assert t["write_en"] == (n in writes), n
         assert n not in writes or (t["write_tile"], t["write_index"], t["write_data"]) == writes[n], n
         assert t["saturated"] == saturated.get(n, 0), n
-    seen = [(n, t["kept_addr"], t["kept"]) for n, t in enumerate(trace) if t["kept_en"]]
+    seen = [(n, {name: int(getattr(t["kept_word"], name)) for name in WORD}, t["kept"])
+            for n, t in enumerate(trace) if t["kept_en"]]
     delay = seen[0][0] - kept[0][0]  # the same for every word, and the unit is busy until the last is written
-    assert seen == [(n + delay, address, values) for n, address, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 7
+    assert seen == [(n + delay, word, values) for n, word, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 7
     assert trace[-1]["random_state"] == states
     last = len(words)
     assert trace[last + 10]["busy"] and not trace[last + 11]["busy"]
