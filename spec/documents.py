@@ -74,7 +74,7 @@ def registers_page(config: CoreConfig | None = None) -> str:
     config = CoreConfig(partial_transport=True) if config is None else config
     registers = register_map(config)
     names = {register.name for register in registers}
-    sparse = [register for register in register_map(CoreConfig(rule=Rule.SPARSE_BPTT)) if register.name not in names
+    sparse = [register for register in register_map(CoreConfig(rule=Rule.SPARSE_BPTT, rate_loss=True)) if register.name not in names
               and register.access is Access.CONFIG]
     over_time = [(f"0x{register.address:03X}", f"`{register.name}`", register.access, register.bits, f"0x{register.reset:X}",
                   _text(register)) for register in sparse]
@@ -101,7 +101,8 @@ def registers_page(config: CoreConfig | None = None) -> str:
             "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
             "## Rule sparse-bptt\n\nIn place of READOUT, LEVEL_CLIP and SLOPE_CLIP, and of the counters of their clips, such "
-            "a build has these, and counters\nMEMBRANE_SATURATIONS and OVERFLOWS; the addresses of counters are then others.\n\n"
+            "a build has these, and counters\nMEMBRANE_SATURATIONS, OVERFLOWS and GRADIENT_WORDS; the addresses of counters are "
+            "then others. RATE_BOUNDS and RATE_LOSS_l are\nthose of a build with losses of firing rates (`rate_loss`).\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), over_time)}\n"
             f"## Access\n\n{table(('access', 'meaning'), access)}\n"
             f"## Fields\n\n{table(('register', 'bits', 'field', 'meaning'), fields)}")

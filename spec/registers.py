@@ -88,7 +88,8 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
     if config.rule is Rule.SPARSE_BPTT:
         named = [each for each in named if each[0] not in ("LEVEL_CLIPS", "SLOPE_CLIPS")]
         named += [("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"),
-                  ("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost")]
+                  ("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost"),
+                  ("GRADIENT_WORDS", "words of P gradients that contributions were added to")]
     named += [(f"EVENTS_{l}", f"spikes of layer {l} {'(input events)' if l == 0 else ''}".strip() + ", all samples")
               for l in range(config.max_layers)]
     named += [(f"ACTIVE_{l}", f"active neurons of weight layer {l} walked by the backward engine (output layer included)")

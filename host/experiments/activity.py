@@ -39,7 +39,8 @@ def dense_record(network: SparseBpttNetwork) -> OverTimeRecord:
 
 def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarray) -> dict:
     """Of a training sample, on average over those that the tape holds: cycles of both engines, the ideal of the backward one, jobs
-    and spikes of each layer, tape bits; ``dense_*`` : with every neuron firing and active in every step, by active neuron."""
+    and spikes of each layer, tape bits; ``dense_*`` : with every neuron firing and active in every step, by active neuron, and the
+    words of P gradients that are added up then."""
     record = learned(network, spikes, labels)
     kept = record.learned.numpy()
     dense = SparseBpttNetwork(network.config, network.layers, replace(network.settings, gradients=GradientForm.ACTIVE))
@@ -50,6 +51,8 @@ def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarra
                 f"{name}ideal": float(ideal_backward(net, of)[rows].mean())}
     out["jobs"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.jobs]
     out["spikes"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.spikes]
+    out["dense_gradient_words"] = sum(int(each.sum()) * place.in_blocks
+                                      for each, place in zip(everything.jobs, dense.layout, strict=True))
     return out | _memory(network, record, kept)
 
 

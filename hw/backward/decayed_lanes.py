@@ -36,7 +36,7 @@ class DecayedLanes(wiring.Component):
     grow_en, block, lane, step, value : In. Neuron (block, lane) grows.
     read_en, block, step, value : In. Not with a growth.
     contribution : Out, P contributions; they stay until the next reading's.
-    saturated : Out(1). An error saturated as it grew.
+    saturated : Out(1). An error saturated as it grew, LATENCY cycles before.
     powers_w_en, powers_w_addr, powers_w_data : In. Write port of the table of decays, while nothing is asked for.
     """
 

@@ -30,7 +30,7 @@ class TransposableGradients(wiring.Component):
     Members
     -------
     add_en, add_word, contribution : In. Accumulate; the contributions stand ADD_LATENCY cycles after the word.
-    saturated : Out. How many lanes of the accumulation before saturated.
+    saturated : Out. How many lanes of an accumulation saturated, 7 cycles after its word, when the sum can be read, too.
     r_en, r_word, r_data : read port for columns (latency READ_LATENCY), for update and host; not while an accumulation is in
         flight.
     w_en, w_word, w_data : write port for columns, for update and host; not while an accumulation is in flight. It takes effect

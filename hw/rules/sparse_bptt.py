@@ -135,4 +135,5 @@ class SparseBpttUnits:
     def count(self, m: Module, count) -> None:
         """Increments that only this rule has."""
         m.d.comb += [count.membrane_saturations.eq(self.forward.saturated),
-                     count.overflows.eq(self.readout.handed & self.tapes.overflow)]
+                     count.overflows.eq(self.readout.handed & self.tapes.overflow),
+                     count.gradient_words.eq(self.backward.word_en)]

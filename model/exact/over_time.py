@@ -197,7 +197,9 @@ class SparseBpttNetwork(ExactNetwork):
                 self.counters["ERROR_SATURATIONS"] += jobs[0].saturations
             self.touched[l - 1] |= jobs[0].present.any(0).any(0)
             self.counters[f"ACTIVE_{l}"] += int(jobs[0].present.sum())
-            over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], heard[l - 1][learned])
+            spikes = heard[l - 1][learned]
+            over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], spikes)
+            self.counters["GRADIENT_WORDS"] += sparse_bptt.gradient_words(self.config, settings, jobs[0], spikes)
             self.counters["GRADIENT_SATURATIONS"] += over
             self.counters["ERROR_SATURATIONS"] += clipped
         return jobs

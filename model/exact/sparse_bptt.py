@@ -15,7 +15,7 @@ from .arithmetic import matrix_product, round_shift, saturate
 from .lif import LifSpikes, decay, decayed_sums
 from .readout import output_errors
 
-__all__ = ["Jobs", "accumulate", "by_spikes", "hidden_jobs", "logits", "output_jobs", "rate_errors"]
+__all__ = ["Jobs", "accumulate", "by_spikes", "gradient_words", "hidden_jobs", "logits", "output_jobs", "rate_errors"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,15 @@ def by_spikes(settings: LifSettings, jobs: Jobs, spikes: Tensor) -> Tensor:
     counts = jobs.present.sum((1, 2)).tolist(), spikes.sum((1, 2)).tolist()
     sizes = spikes.shape[2], jobs.error.shape[2]
     return torch.tensor([settings.gradients.by_spikes(*each, *sizes) for each in zip(*counts, strict=True)])
+
+
+def gradient_words(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor) -> int:
+    """Words of P gradients that a batch's contributions are added to; ``spikes`` bool [n, T, n_in], of the layer before. What comes
+    before anything grew makes none: jobs before the first spike, or spikes behind the last job."""
+    chosen, (n_in, n_out) = by_spikes(settings, jobs, spikes), (spikes.shape[2], jobs.error.shape[2])
+    begun, awaited = spikes.any(2).cumsum(1) > 0, jobs.present.any(2).flip(1).cumsum(1).flip(1) > 0
+    columns, rows = (jobs.present & begun[:, :, None])[~chosen].sum(), (spikes & awaited[:, :, None])[chosen].sum()
+    return int(columns) * -(-n_in // config.lanes) + int(rows) * -(-n_out // config.lanes)
 
 
 def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor) -> tuple[int, int]:
