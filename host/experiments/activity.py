@@ -11,7 +11,7 @@ import torch
 from ...model.exact import OverTimeRecord, SparseBpttNetwork
 from ...model.timing_over_time import backward, forward, ideal_backward
 from ...spec.config import bits_for
-from ...spec.lif import SURROGATE, GradientForm, LifFormats
+from ...spec.lif import SURROGATE, GradientForm, LifFormats, OverTime
 from ..events import EventSplit
 from .measure import Measure
 
@@ -32,7 +32,8 @@ def dense_record(network: SparseBpttNetwork) -> OverTimeRecord:
     active, jobs = [each.clone() for each in every[1:-1]], [each.clone() for each in every[1:]]
     for each, job in zip(active, jobs, strict=False):
         each[:, 0], job[:, -1] = False, False
-    jobs[-1][:, :-1] = False  # the maximum over time lies in one step
+    if network.settings.over_time is OverTime.MAX:
+        jobs[-1][:, :-1] = False  # the maximum lies in one step
     yes = torch.ones(1, dtype=torch.bool)
     return OverTimeRecord(train=True, learned=yes, written=yes, spikes=every[:-1], scanned=every[1:-1], active=active, jobs=jobs)
 
@@ -62,7 +63,7 @@ def _memory(network: SparseBpttNetwork, record: OverTimeRecord, kept: np.ndarray
     spike = bits_for(config.max_steps) + bits_for(config.max_neurons)
     job = bits_for(config.max_steps + 1) + bits_for(config.max_neurons) + max(config.error.bits, SURROGATE.bits + 1)
     spikes = sum(each[kept].sum((1, 2)) for each in record.spikes)
-    jobs = sum(each[kept].sum((1, 2)) for each in record.active) + network.layers[-1]
+    jobs = sum(each[kept].sum((1, 2)) for each in (*record.active, record.jobs[-1]))
     bits = (spikes * spike + jobs * job).double()
     dense = steps * (sum(network.layers[:-1]) + sum(network.layers[1:-1]) * LifFormats(config).membrane.bits)
     return {"tape_bits": float(bits.mean()), "most_tape_bits": float(bits.max()), "dense_bits": dense}

@@ -92,8 +92,6 @@ def test_a_run_can_be_continued(run, trained):
     (["train", "--data", "mnist"], 2, r"--data 'mnist' is unknown; choose one of: digits, fashion-mnist"),
     (["train", "--data", "nmnist"], 2, r"--data nmnist: these are recordings over time; add --rule sparse-bptt"),
     (["bench", "--data", "shd"], 2, r"--data shd: these are recordings over time; add --rule sparse-bptt"),
-    (["train", "--rule", "sparse-bptt", "--data", "braille", "--layers", "48-9-27"], 2,
-     r"layers 48-9-27: braille needs 120 inputs and 27 outputs, such as 120-128-27"),
     (["train", "--rule", "sparse-bptt", "--timesteps", "4097"], 2, r"--timesteps 4097: a build has 1 to 4096"),
     (["train", "--epochs", "many"], 2, r"--epochs'?:? .*many"),
     (["train", "--device", "board"], 2, r"--device 'board' is unknown"),

@@ -176,7 +176,7 @@ def test_a_default_for_each_layer_fits_a_network_of_another_depth():
         options = resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": layers})
         assert (options.lr, options.error_scales) == (lr, scales)
         options.core_config()
-    assert resolve({"rule": "sparse-bptt", "data": "fashion-mnist", "layers": "784-9-10"}).error_scales == (4, 0)
+    assert resolve({"rule": "sparse-bptt", "data": "fashion-mnist", "layers": "784-9-10"}).error_scales == (6, 0)
     with pytest.raises(OptionError, match=r"^2 learning rates for 3 weight layers"):
         resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": "128-9-8-10", "lr": "0.1,0.1"}).core_config()
 
@@ -188,7 +188,7 @@ def test_the_help_shows_defaults_of_each_data_set():
 
 def test_options_over_time_are_recorded_and_resumed():
     options = resolve({"rule": "sparse-bptt", "window": math.inf, "timesteps": 30})
-    assert options.plain()["rule"] == "sparse-bptt" and options.plain()["error-scales"] == [2, 0]
+    assert options.plain()["rule"] == "sparse-bptt" and options.plain()["error-scales"] == [4, 0]
     assert resume(options.plain(), {}) == options and resume(tomllib.loads(options.toml()), {}) == options
     assert "rule" not in resolve({}).plain() and "timesteps" not in resolve({}).plain()
     core = options.core_config()

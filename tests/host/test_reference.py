@@ -33,8 +33,8 @@ def test_float_and_fixed_point_learn_alike(small_options, digits, accelerator, t
 
 
 def test_float_and_fixed_point_learn_alike_over_time(small_options, accelerator, tmp_path):
-    options = small_options(rule="sparse-bptt", layers="64-40-10", timesteps=20, error_scales="4,0", window=0.5, feedback="bp",
-                            interval=1, epochs=5, samples=1000, test_samples=360, batch_size=32, lr="0.004")
+    options = small_options(rule="sparse-bptt", layers="64-40-10", timesteps=20, window=0.5, feedback="bp", interval=1, epochs=5,
+                            samples=1000, test_samples=360, batch_size=32)
     data = load("digits", 8, 1000, 360, options.steps)
     results = train_float(options, data)
     trainer = Trainer(accelerator(options), data, options, tmp_path)
