@@ -42,7 +42,8 @@ class Study:
     Parameters
     ----------
     network : key of NETWORKS. name : of the scheme, as tables and legends show it. group : line of a figure that it is a point of.
-    given : options besides BASE. exact_choice : top-K without the histogram, which only the golden device can do.
+    given : options besides BASE. fixed : options that stay whatever is asked for. exact_choice : top-K without the histogram,
+        which only the golden device can do.
     repeated : the run of seed 1 is repeated on the simulated RTL.
     """
 
@@ -52,10 +53,11 @@ class Study:
     given: dict = field(default_factory=dict)
     exact_choice: bool = False
     repeated: bool = False
+    fixed: dict = field(default_factory=dict)
 
     def run(self, seed: int, **changed) -> Run:
         """The run with one seed; ``changed`` : options in place of these."""
-        options = resolve(BASE | {"layers": NETWORKS[self.network], "seed": seed} | self.given | changed)
+        options = resolve(BASE | {"layers": NETWORKS[self.network], "seed": seed} | self.given | changed | self.fixed)
         return Run(options=options, exact_choice=self.exact_choice)
 
 
@@ -109,8 +111,8 @@ SPARSE = (
       for window in (0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)),
     # A batch for its cycles: the backward pass of a dense schedule on the same RTL.
     {"name": "all neurons active", "repeated": True,
-     "given": WINDOWS | {"window": math.inf, "gradients": "active", "job_entries": 20_000, "samples": 64, "test_samples": 64,
-                         "epochs": 1}},
+     "given": WINDOWS | {"window": math.inf, "gradients": "active", "job_entries": 20_000},
+     "fixed": {"samples": 64, "test_samples": 64, "epochs": 1}},
 )
 
 
