@@ -75,7 +75,7 @@ class DecayedLanes(wiring.Component):
         # Cleared words skip the pipeline. Their v may stay: a sum of zero is zero whatever power is found for it.
         store_at, empty = spread(m, Mux(clear, self.block, blocks[6]), c.lanes, "store_at"), spread(m, clear, c.lanes, "empty")
         weigh, error = spread(m, reads[6], c.lanes, "weigh"), spread(m, values[6], c.lanes, "error")
-        backwards, plain = spread(m, self.by_spikes, c.lanes, "backwards"), spread(m, self.by_spikes, c.lanes, "plain")
+        by_spikes = spread(m, self.by_spikes, c.lanes, "by_spikes_here")
         amounts, over = spread(m, Mux(self.by_spikes, values[6] << trace.fraction, trace.one), c.lanes, "amount"), Signal(c.lanes)
         m.d.comb += powers.r_en.eq(asks[3])
         m.d.sync += self.saturated.eq(self.by_spikes & over.any())
@@ -89,7 +89,7 @@ class DecayedLanes(wiring.Component):
             product, seen = Signal(signed(DECAY.bits + delta.bits), name=f"product_{k}"), Signal(shape_of(delta), name=f"seen_{k}")
             # Cycles 1 and 2: last growth and how long ago it was.
             m.d.sync += [place.eq(grows[1] & (lanes[1] == k)),
-                         since.eq(Mux(backwards[k], last.r_data - now[k], now[k] - last.r_data)[:step_bits])]
+                         since.eq(Mux(by_spikes[k], last.r_data - now[k], now[k] - last.r_data)[:step_bits])]
             m.d.comb += [last.r_en.eq(look[k]), last.r_addr.eq(look_at[k]),
                          last.w_en.eq(place), last.w_addr.eq(place_at[k]), last.w_data.eq(now[k])]
             # Cycles 3 to 6: sum, power and their product. A power of 2^16 leaves the sum as it is: rounding drops only zeros.
@@ -106,8 +106,8 @@ class DecayedLanes(wiring.Component):
             m.d.comb += [
                 grown.eq(seen + amounts[k]), over[k].eq(store & ~empty[k] & overflows(grown, delta)),
                 sums.w_en.eq(store), sums.w_addr.eq(store_at[k]),
-                sums.w_data.eq(Mux(empty[k], 0, Mux(plain[k], saturate(grown, delta), saturate(grown, trace)))),
+                sums.w_data.eq(Mux(empty[k], 0, Mux(by_spikes[k], saturate(grown, delta), saturate(grown, trace)))),
             ]
             with m.If(weigh[k]):
-                m.d.sync += self.contribution[k].eq(Mux(plain[k], seen, error[k] * seen[:trace.bits]))
+                m.d.sync += self.contribution[k].eq(Mux(by_spikes[k], seen, error[k] * seen[:trace.bits]))
         return m
