@@ -198,8 +198,9 @@ class SparseBpttNetwork(ExactNetwork):
             self.touched[l - 1] |= jobs[0].present.any(0).any(0)
             self.counters[f"ACTIVE_{l}"] += int(jobs[0].present.sum())
             spikes = heard[l - 1][learned]
-            over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], spikes)
-            self.counters["GRADIENT_WORDS"] += sparse_bptt.gradient_words(self.config, settings, jobs[0], spikes)
+            chosen = sparse_bptt.by_spikes(settings, jobs[0], spikes)
+            over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], spikes, chosen)
+            self.counters["GRADIENT_WORDS"] += sparse_bptt.gradient_words(self.config, jobs[0], spikes, chosen)
             self.counters["GRADIENT_SATURATIONS"] += over
             self.counters["ERROR_SATURATIONS"] += clipped
         return jobs

@@ -101,21 +101,22 @@ def by_spikes(settings: LifSettings, jobs: Jobs, spikes: Tensor) -> Tensor:
     return torch.tensor([settings.gradients.by_spikes(*each, *sizes) for each in zip(*counts, strict=True)])
 
 
-def gradient_words(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor) -> int:
-    """Words of P gradients that a batch's contributions are added to; ``spikes`` bool [n, T, n_in], of the layer before. What comes
-    before anything grew makes none: jobs before the first spike, or spikes behind the last job."""
-    chosen, (n_in, n_out) = by_spikes(settings, jobs, spikes), (spikes.shape[2], jobs.error.shape[2])
+def gradient_words(config: CoreConfig, jobs: Jobs, spikes: Tensor, chosen: Tensor) -> int:
+    """Words of P gradients that a batch's contributions are added to; parameters as of ``accumulate``. What comes before anything
+    grew makes none: jobs before the first spike, or spikes behind the last job."""
+    n_in, n_out = spikes.shape[2], jobs.error.shape[2]
     begun, awaited = spikes.any(2).cumsum(1) > 0, jobs.present.any(2).flip(1).cumsum(1).flip(1) > 0
     columns, rows = (jobs.present & begun[:, :, None])[~chosen].sum(), (spikes & awaited[:, :, None])[chosen].sum()
     return int(columns) * -(-n_in // config.lanes) + int(rows) * -(-n_out // config.lanes)
 
 
-def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor) -> tuple[int, int]:
+def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor,
+               chosen: Tensor) -> tuple[int, int]:
     """Add a batch's gradients to ``gradient`` [n_out, n_in] in place, sample after sample, each in the order of its form: c r from
     the first step to the last, or delta from the last step to the first. Return how many additions saturated, and how many delta.
-    ``spikes`` bool [n, T, n_in], of the layer before. One matrix product where not even the sum of all magnitudes can saturate.
+    ``spikes`` bool [n, T, n_in], of the layer before; ``chosen`` bool [n], ``by_spikes``. One matrix product where not even the
+    sum of all magnitudes can saturate.
     """
-    chosen = by_spikes(settings, jobs, spikes)
     forms = [_by_active(config, settings, jobs, spikes, ~chosen), _by_spikes(config, settings, jobs, spikes, chosen)]
     clipped = forms[1][3]
     forms = [form[:3] for form in forms if len(form[0])]

@@ -31,8 +31,9 @@ class Pass:
         self.jobs = {top: sparse_bptt.output_jobs(config, settings, self.potential, self.logit, labels)}
         self.gradients, self.gradient_saturations, clipped, self.by_spikes = [g.clone() for g in gradients], 0, 0, []
         for l in range(top, 0, -1):
-            self.by_spikes += sparse_bptt.by_spikes(settings, self.jobs[l], self.spikes[l - 1]).tolist()
-            over = sparse_bptt.accumulate(config, settings, self.gradients[l - 1], self.jobs[l], self.spikes[l - 1])
+            chosen = sparse_bptt.by_spikes(settings, self.jobs[l], self.spikes[l - 1])
+            self.by_spikes += chosen.tolist()
+            over = sparse_bptt.accumulate(config, settings, self.gradients[l - 1], self.jobs[l], self.spikes[l - 1], chosen)
             self.gradient_saturations, clipped = self.gradient_saturations + over[0], clipped + over[1]
             if l > 1:
                 self.jobs[l - 1] = sparse_bptt.hidden_jobs(config, settings, l, self.jobs[l], feedback[l - 1], self.layers[l - 2])
