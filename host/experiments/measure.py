@@ -1,6 +1,7 @@
 """Something that is measured in each layer, a few times an epoch, of a device that shows its network."""
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from ..files import write_whole
@@ -11,7 +12,7 @@ __all__ = ["Measure"]
 MEASURES_PER_EPOCH = 10
 
 
-class Measure:
+class Measure(ABC):
     """Keeps what it measured in a file beside the checkpoint.
 
     Members
@@ -30,9 +31,9 @@ class Measure:
         """The golden device's network; None of other devices."""
         return getattr(self._device, "network", None)
 
+    @abstractmethod
     def layers(self) -> list[float] | None:
         """A value for each layer, of the network as it is now; None where there is nothing to measure."""
-        raise NotImplementedError
 
     def forget(self, updates: int) -> None:
         """Drops what was measured after the checkpoint from which a run continues."""
