@@ -23,22 +23,23 @@ def generate(
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     feedback_precision: Annotated[str, typer.Option(help=f"feedback weights: {', '.join(Precision)}")] = str(Precision.FULL),
     partial_transport: Annotated[bool, typer.Option(help="build the choice of single weights: top-k, random, change")] = False,
-    rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}")] = str(Rule.TTFS),
+    rule: Annotated[str, typer.Option(help=f"learning rules, one or a comma-separated list: {', '.join(Rule)}")] = str(Rule.TTFS),
     max_steps: Annotated[int, typer.Option(help="sparse-bptt: most time steps of a sample")] = 128,
     spike_entries: Annotated[int, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = 4096,
     job_entries: Annotated[int, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = 4096,
+    rate_loss: Annotated[bool, typer.Option(help="sparse-bptt: build losses of firing rates")] = False,
     out: Annotated[Path, typer.Option(help="folder for coldspike.v and coldspike.json")] = Path("build"),
 ) -> None:
     """Write the accelerator as Verilog, with a JSON description: configuration, register map, digest."""
+    rules = rule.split(",")
     for name, value, known in (("optimizer", optimizer, Optimizer), ("feedback-precision", feedback_precision, Precision),
-                               ("rule", rule, Rule)):
+                               *(("rule", each, Rule) for each in rules)):
         if value not in set(known):
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(known)}")
-    tape = {"max_steps": max_steps, "spike_entries": spike_entries, "job_entries": job_entries}
-    over_time = {} if rule == Rule.TTFS else {"rule": rule, **tape}
+    over_time = {"max_steps": max_steps, "spike_entries": spike_entries, "job_entries": job_entries}
     config = build(layer_sizes(layers), lanes=lanes, optimizer=Optimizer(optimizer), gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, feedback_precision=feedback_precision, partial_transport=partial_transport,
-                   **over_time)
+                   rules=rules, rate_loss=rate_loss, **(over_time if Rule.SPARSE_BPTT in rules else {}))
     from ..hw import verilog  # Amaranth is needed only here
 
     text, facts = verilog.generate(config), verilog.description(config)

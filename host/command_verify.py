@@ -45,7 +45,8 @@ def verify(
     weight_fraction: Annotated[int, typer.Option(help="fractional bits of the 16-bit weights")] = 12,
     gradient_bits: Annotated[int, typer.Option(help="bits of the gradient memory, 8 to 32")] = 32,
     time_bits: Annotated[int, typer.Option(help="a window has 2**this ticks")] = 8,
-    rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}")] = str(Rule.TTFS),
+    rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}; or a list: a build of several, which takes turns "
+                                           "with them")] = str(Rule.TTFS),
     timesteps: Annotated[int, typer.Option(min=1, help="sparse-bptt: time steps T")] = 20,
     window: Annotated[float, typer.Option(min=0, help="sparse-bptt: active neurons have |V - 1| < w; inf: all")] = 0.2,
     tau: Annotated[float, typer.Option(help="sparse-bptt: time constant of a potential, in steps")] = 10.0,
@@ -65,31 +66,36 @@ def verify(
 
     Exit code 0 only if all values are equal, cycle counts of every phase included.
     """
+    rules = rule.split(",")
     for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
-                                 ("optimizer", optimizer, list(Optimizer)), ("rule", rule, list(Rule)),
+                                 ("optimizer", optimizer, list(Optimizer)), *(("rule", each, list(Rule)) for each in rules),
                                  ("over-time", over_time, OVER_TIME), ("gradients", gradients, GRADIENTS)):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
+    if batches < len(rules):
+        raise OptionError(f"--batches {batches}: of the {len(rules)} rules {rule} each needs one at least")
     sizes = layer_sizes(layers)
     runs = None
-    if rule == Rule.SPARSE_BPTT:
+    if Rule.SPARSE_BPTT in rules:
         runs = OverTimeOptions(timesteps, tau, window, over_time, gradients, rate_upper, rate_lower, rate_least, rate_most,
                                spike_entries, job_entries)
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport),
-                   **(runs.build(sizes) if runs else {}))
+                   **(runs.build(sizes) if runs else {}) | {"rules": rules})
     numbers = (comma_numbers(name, text) for name, text in (("fraction", fraction), ("probability", probability), ("alpha", alpha)))
     settings = random_settings(np.random.default_rng([seed, 2]), config, sizes, batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,
                                schemes=schemes(len(sizes) - 1, feedback, transport, *numbers),
                                over_time=runs.random_settings(config, np.random.default_rng([seed, 3]), sizes) if runs else None)
-    settings.registers(config)  # refuses by name, before anything is built
+    turns = [settings.of(Rule(each)) for each in rules]
+    for turn in turns:
+        turn.registers(config)  # refuses by name, before anything is built
     screen = Console(stderr=True)
     with screen.status("preparing the simulated device") as status:
         simulated = open_device("simulated", config, stall=stall, stall_seed=seed, status=status.update)
         try:
-            check = Verification(open_device("golden", config), simulated, settings, seed=seed,
+            check = Verification(open_device("golden", config), simulated, turns, seed=seed,
                                  total_cycles=not stall, corrupt=corrupt)
             check.run(batches, batch_size, lambda done: status.update(f"compared {done} of {batches} batches"))
             phases = cycles(check.sides[1].counters())

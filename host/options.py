@@ -43,6 +43,7 @@ class TrainOptions:
     """
 
     rule: str = option("learning rule", str, str(Rule.TTFS), tuple(map(str, Rule)))
+    rules: str | None = option("learning rules that the build has, a comma-separated list; that of --rule alone unless given", str)
     data: str = option("data set", str, "digits", tuple(DATA_SETS))
     layers: tuple[int, ...] = option("neurons of each layer, inputs first, such as 784-256-10", str)
     device: str = option("where the network trains", str, "simulated", DEVICES)
@@ -108,6 +109,11 @@ class TrainOptions:
             raise OptionError(f"--seed {self.seed}: at most {(1 << 32) - 1} is allowed")
 
     def _check_rule(self) -> None:
+        built = self.rules.split(",") if self.rules is not None else [self.rule]
+        if unknown := [rule for rule in built if rule not in set(Rule)]:
+            raise OptionError(f"--rules {unknown[0]!r} is unknown; choose of: {', '.join(Rule)}")
+        if self.rule not in built:
+            raise OptionError(f"--rules {self.rules}: --rule {self.rule} is not among them; add it")
         if self.rule == Rule.TTFS and self.data in EVENT_SETS:
             raise OptionError(f"--data {self.data}: these are recordings over time; add --rule {Rule.SPARSE_BPTT}")
         foreign = OVER_TIME_ALONE if self.rule == Rule.TTFS else TTFS_ALONE
@@ -139,7 +145,8 @@ class TrainOptions:
         return build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
-                     **(self._over_time.build(self.layers) if self._over_time else {}))
+                     **(self._over_time.build(self.layers) if self._over_time else {})
+                     | ({"rules": self.rules.split(",")} if self.rules else {}))
 
     def core_config(self) -> CoreConfig:
         """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""

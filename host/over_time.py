@@ -58,7 +58,7 @@ class OverTimeOptions:
             last = l == len(layers) - 1 and self.over_time == "max"
             halves[l % 2] += size * (1 if last else self.steps)
         jobs = max(halves) if self.job_entries is None else self.job_entries
-        return {"rule": Rule.SPARSE_BPTT, "max_steps": self.steps, "spike_entries": min(spikes, 65535), "job_entries": jobs,
+        return {"rules": (Rule.SPARSE_BPTT,), "max_steps": self.steps, "spike_entries": min(spikes, 65535), "job_entries": jobs,
                 "rate_loss": bool(self.rate_upper or self.rate_lower)}
 
     @property

@@ -1,5 +1,6 @@
 """The network that an accelerator runs, and the values of its configuration registers."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from ..spec.config import CoreConfig, Rule
@@ -52,6 +53,15 @@ class NetworkSettings:
         """Number of weight layers L."""
         return len(self.layers) - 1
 
+    @property
+    def rule(self) -> Rule:
+        """The learning rule."""
+        return Rule.TTFS if self.over_time is None else Rule.SPARSE_BPTT
+
+    def of(self, rule: Rule) -> "NetworkSettings":
+        """The same for a rule that they hold settings for: without those of another."""
+        return dataclasses.replace(self, over_time=None) if rule is Rule.TTFS else self
+
     def rates(self, config: CoreConfig) -> list[Rate]:
         """Rate of each weight layer. Raises OptionError for rates that the build cannot apply."""
         spread = []
@@ -82,11 +92,12 @@ class NetworkSettings:
         return values | self._transport_registers(config)
 
     def _rule_registers(self, config: CoreConfig) -> dict[str, int]:
-        if (self.over_time is None) != (config.rule is Rule.TTFS):
-            raise OptionError(f"this build has rule {config.rule}: the settings are another rule's")
+        if self.rule not in config.rules:
+            raise OptionError(f"rule {self.rule}: this build has {', '.join(config.rules)}; choose that, or build it with rules")
+        chosen = {"RULE": self.rule.code} if len(config.rules) > 1 else {}
         if self.over_time is None:
-            return {"READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
-                    "SLOPE_CLIP": clip_register(self.slope_clip)}
+            return chosen | {"READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
+                             "SLOPE_CLIP": clip_register(self.slope_clip)}
         given = self.over_time
         for what, value, high in (("steps", given.steps, config.max_steps), ("gain", given.gain, (1 << GAIN_BITS) - 1),
                                   ("scale of the output errors", given.scales[-1], (1 << SCALE_BITS) - 1)):
@@ -105,7 +116,7 @@ class NetworkSettings:
             raise OptionError("losses of firing rates: this build has none; leave them out, or build it with rate_loss")
         window = min(given.window, (1 << WINDOW_BITS) - 1)  # beyond every potential
         logit = int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS
-        return {"STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients), "LOGIT": logit,
+        return {**chosen, "STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients), "LOGIT": logit,
                 **shifts, **self._rate_registers(config)}
 
     def _rate_registers(self, config: CoreConfig) -> dict[str, int]:

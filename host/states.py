@@ -80,12 +80,12 @@ def read_states(accelerator: Accelerator, *, total_cycles: bool) -> list[State]:
     for _, space, l in spaces(accelerator):
         out.append(State(kind=KIND_NAMES[space], place=f"layer {l}", values=accelerator.read_matrix(space, l),
                          axes=("input", "neuron"), bits=bits[space]))
-    ranges = layer_ranges(accelerator.config, depth)
-    names = KIND_NAMES | (OVER_TIME_NAMES if accelerator.config.rule is Rule.SPARSE_BPTT else {})
+    ranges = layer_ranges(accelerator.config, settings.rule, depth)
+    names = KIND_NAMES | (OVER_TIME_NAMES if settings.rule is Rule.SPARSE_BPTT else {})
     for space in (Space.SLOPE, Space.LEVEL, Space.SPIKES, Space.JOBS, Space.ERROR_SUM, Space.OUTPUT_ERROR, Space.RANDOM):
         for l in range(*ranges.get(space, (0, 0))):
             place = "" if space in (Space.OUTPUT_ERROR, Space.RANDOM) else f"layer {l}"
-            listed = space in LIST_SPACES and accelerator.config.rule is Rule.SPARSE_BPTT
+            listed = space in LIST_SPACES and settings.rule is Rule.SPARSE_BPTT
             axis = "lane" if space is Space.RANDOM else "entry" if listed else "neuron"
             columns = random_columns(accelerator.config) if space is Space.RANDOM else 1
             for column, values in enumerate(accelerator.read_space(space, l, columns).T):

@@ -1,6 +1,7 @@
 """Two accelerators side by side: the same packets to both, then every architectural state compared."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class Verification:
     Parameters
     ----------
     golden, simulated : the devices.
-    settings : what both run.
+    settings : what both run, one after the other, and in the end the first again; of one, that is carried over a stop.
     seed : of the memories' first contents and the samples.
     total_cycles : compare TOTAL_CYCLES too, which depends on stalls.
     corrupt : flip one random bit of one value that the simulated device returned, once.
@@ -50,36 +51,41 @@ class Verification:
     corrupted : where a bit was flipped, in words; None while none was.
     """
 
-    def __init__(self, golden: Device, simulated: Device, settings: NetworkSettings, *, seed: int,
+    def __init__(self, golden: Device, simulated: Device, settings: Sequence[NetworkSettings], *, seed: int,
                  total_cycles: bool = True, corrupt: bool = False):
         self.sides = [Accelerator(golden), Accelerator(simulated)]
-        self.settings, self.total_cycles, self.corrupt = settings, total_cycles, corrupt
+        self.settings, self.total_cycles, self.corrupt = tuple(settings), total_cycles, corrupt
+        self._present = self.settings[0]
         self.tallies: dict[str, Tally] = {}
         self.corrupted: str | None = None
         self._random = np.random.default_rng(seed)
         self._faults = np.random.default_rng([seed, 1])  # apart, so that --corrupt changes nothing else
         memories = None
         for side in self.sides:
-            side.configure(settings)
+            side.configure(self.settings[0])
             if memories is None:
                 memories = random_memories(self._random, side.config, memory_shapes(side))
             write_memories(side, memories)
             side.clear_counters()
 
     def run(self, batches: int, batch_size: int, watch=lambda number: None) -> None:
-        """Runs and compares ``batches`` batches; halfway, both sides stop and start again.
+        """Runs and compares ``batches`` batches; with each of the settings, and with the first again, both sides stop and start.
 
         The first and every other batch is compared before its update, too: plain gradients are zero after it. The
         others go to the accelerator in one exchange with a second update behind half as many samples, as in training.
         ``watch`` is called with the batches done.
         """
         config, fault = self.sides[0].config, int(self._faults.integers(batches))
+        turns = (*self.settings, self.settings[0])[:batches]
+        before = 0
         for number in range(batches):
-            restarted = number == batches // 2 and number > 0
+            turn = ((number + 1) * len(turns) - 1) // batches
+            settings = turns[turn]
+            restarted, before = turn != before or settings is not self._present, turn
             if restarted:
-                self._restart()
+                self._restart(settings)
             sizes = (batch_size,) if number % 2 == 0 else (batch_size, max(1, batch_size // 2))
-            streams = [self._packets(random_batch(self._random, config, self.settings, number, size)) for size in sizes]
+            streams = [self._packets(random_batch(self._random, config, settings, number, size)) for size in sizes]
             samples, update = streams[0]
             parts = {"samples": [samples], "update": [update]} if number % 2 == 0 else {"batches": [p for s in streams for p in s]}
             for part, sent in parts.items():
@@ -103,11 +109,12 @@ class Verification:
                                       np.array([kind for _, kinds in sent for kind in kinds]))
         return [words_state(words, starts), *read_states(side, total_cycles=self.total_cycles)]
 
-    def _restart(self) -> None:
+    def _restart(self, settings: NetworkSettings) -> None:
         """The transport position is carried over a stop by the host: both must resume it alike."""
+        self._present = settings
         for side in self.sides:
             position = side.read("INTERVAL_POSITION")
-            side.configure(dataclasses.replace(self.settings, interval_start=position))
+            side.configure(dataclasses.replace(settings, interval_start=position))
 
     def _flip(self, states: list[State]) -> None:
         sizes = np.array([state.values.size for state in states])

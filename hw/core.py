@@ -1,6 +1,6 @@
 """The training core: engines, memories and their sequencer, without the AXI shell. Golden model: model/exact/network.py."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,11 +12,13 @@ from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .io.memory_access import MemoryAccess
 from .io.stream_buffer import StreamBuffer
-from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
+from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, runs, shape_of, spike_layout
 from .memory.lane_ram import LaneRam
 from .memory.transposable import TransposableMemory
+from .readout.softmax import SoftmaxReadout
 from .rules.sparse_bptt import SparseBpttUnits
 from .rules.ttfs import TtfsUnits
+from .rules.units import RuleUnits, joint, of_running
 from .transport.controller import TransportController
 from .transport.precision import decode
 from .update.engine import UpdateEngine
@@ -56,18 +58,22 @@ class TrainingCore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        self._units = {Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[c.rule](c)
-        self._forward, self._readout, self._backward = self._units.forward, self._units.readout, self._units.backward
+        kinds = [{Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[rule] for rule in c.rules]
+        self._units = [kind(c) for kind in kinds]
+        gradient_memory = kinds[-1].gradient_memory  # of several rules that of rows and columns
         m.submodules.sequencer = self.sequencer = Sequencer(c)
-        m.submodules.update = self._update = UpdateEngine(c, self._units.gradient_memory.READ_LATENCY)
+        m.submodules.softmax_readout = self.readout = SoftmaxReadout(c)
+        m.submodules.update = self._update = UpdateEngine(c, gradient_memory.READ_LATENCY)
         m.submodules.transport = self.transport = TransportController(c)
         m.submodules.memory_access = self.access = MemoryAccess(c)
-        self._units.add(m, self)
+        self._forward = joint(m, c, self.settings, [units.forward for units in self._units], RuleUnits.FORWARD)
+        self._backward = joint(m, c, self.settings, [units.backward for units in self._units], RuleUnits.BACKWARD)
+        self._add_rules(m)
         m.submodules.weights = self._weights = TransposableMemory(c)
         m.submodules.feedback = self._feedback = LaneRam(shape_of(c.feedback), c.lanes, c.feedback_words, block=True)
         self._gradients = None
         if c.gradient_memory:
-            m.submodules.gradients = self._gradients = self._units.gradient_memory(c)
+            m.submodules.gradients = self._gradients = gradient_memory(c)
         # Whether the host holds the memories, known to each lane well before its first word.
         self._host_writes = spread(m, self.access.busy, c.lanes, "host_writes")
         for engine in (self._forward, self._backward, self._update, self.transport, self.access):
@@ -82,8 +88,18 @@ class TrainingCore(wiring.Component):
         self._connect_counters(m)
         return m
 
+    def _of_running(self, values):
+        return of_running(self._config, self.settings, values)
+
+    def _add_rules(self, m):
+        """The units of each rule; the readout listens to those of the rule that runs."""
+        told = [units.add(m, self) for units in self._units]
+        m.d.comb += [getattr(self.readout, name).eq(self._of_running([each[name] for each in told])) for name in told[0]]
+        if len(self._units) > 1:
+            m.d.comb += [unit.rule.eq(self.settings.rule) for unit in (self.sequencer, self.access)]
+
     def _connect_sequencer(self, m):
-        seq, forward, readout, backward = self.sequencer, self._forward, self._readout, self._backward
+        seq, forward, readout, backward = self.sequencer, self._forward, self.readout, self._backward
         wiring.connect(m, wiring.flipped(self.i_descriptor), seq.i_descriptor)
         m.d.comb += [
             seq.payload_valid.eq(self.i_payload.valid), seq.slot_claimed.eq(self.slot_claimed), seq.claimed.eq(self.slot),
@@ -98,7 +114,7 @@ class TrainingCore(wiring.Component):
 
     def _connect_samples(self, m):
         """A sample's packet to forward engine and readout, its gradients from the backward engine to their memory."""
-        seq, forward, readout, backward, access = self.sequencer, self._forward, self._readout, self._backward, self.access
+        seq, forward, readout, backward, access = self.sequencer, self._forward, self.readout, self._backward, self.access
         descriptor, packet, payload = self.i_descriptor.payload, seq.packet, self.i_payload
         m.d.comb += [
             forward.start.eq(seq.forward_start), forward.train.eq(descriptor.train), forward.count.eq(descriptor.count),
@@ -111,7 +127,8 @@ class TrainingCore(wiring.Component):
         ]
         if self._gradients is not None:
             gradients = self._gradients
-            m.d.comb += [gradients.add_en.eq(backward.word_en), gradients.add_word.eq(backward.word)]
+            word = self._of_running([units.gradient_word() for units in self._units])
+            m.d.comb += [gradients.add_en.eq(backward.word_en), gradients.add_word.eq(word)]
             m.d.comb += [gradients.contribution[k].eq(backward.contribution[k]) for k in range(self._config.lanes)]
 
     def _connect_update(self, m):
@@ -157,7 +174,7 @@ class TrainingCore(wiring.Component):
         """Results: the sequencer and the memory access speak only when the readout is silent."""
         m.submodules.result = result = StreamBuffer(ResultLayout())
         wiring.connect(m, result.o, wiring.flipped(self.o_result))
-        readout, sequencer, access = (unit.o_result for unit in (self._readout, self.sequencer, self.access))
+        readout, sequencer, access = (unit.o_result for unit in (self.readout, self.sequencer, self.access))
         for source in (readout, sequencer, access):
             m.d.comb += source.ready.eq(result.i.ready)
         m.d.comb += [
@@ -197,18 +214,22 @@ class TrainingCore(wiring.Component):
                 transport.back_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
                 self._feedback.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], transport.feedback_data[k])),
             ]
+        with m.If(reads[Space.OUTPUT_ERROR]):
+            m.d.comb += self.readout.error_en.eq(1)
         with m.If(access.busy):
             m.d.comb += [
                 self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
+                self.readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
             ]
         # Block memories are too slow for a lane multiplexer in the same cycle; weights and gradients come from registers.
         feedback = [Signal.like(lane, name=f"feedback_{k}") for k, lane in enumerate(self._feedback.r_data)]
         m.d.sync += [register.eq(lane) for register, lane in zip(feedback, self._feedback.r_data)]
         shown = {Space.WEIGHT: self._weights.r_data, Space.FEEDBACK: feedback, Space.RANDOM: states}
-        shown |= self._units.connect_access(m, self, reads, writes)
         if self._gradients is not None:
             self._connect_gradients(m, reads[Space.GRADIENT], writes[Space.GRADIENT])
             shown[Space.GRADIENT] = self._gradients.r_data
+        shows = dict.fromkeys(shown, Const(1))  # whether the space has lanes
+        self._show_rules(m, shown, shows, reads, writes)
         # Registers before and behind each memory's lane multiplexer: the lane's number goes to a thousand of them, and block
         # memory, lanes and spaces are too much for one cycle.
         elements = {space: Signal(lanes[0].shape(), name=f"shown_{space.name.lower()}") for space, lanes in shown.items()}
@@ -220,11 +241,20 @@ class TrainingCore(wiring.Component):
                     for k in range(c.lanes):
                         with m.Case(k):
                             m.d.sync += elements[space].eq(lanes[k])
-        m.d.comb += access.r_data.eq(self._units.single(m, self))
+        m.d.comb += access.r_data.eq(self._of_running([units.single(m, self) for units in self._units]))
         with m.Switch(word.space):
             for space in shown:
-                with m.Case(space):
+                with m.Case(space), m.If(shows[space]):
                     m.d.comb += access.r_data.eq(elements[space])
+
+    def _show_rules(self, m, shown, shows, reads, writes):
+        """Add the spaces of each rule's units; of one that several have, the lanes of the rule that runs."""
+        given = [units.connect_access(m, self, reads, writes) for units in self._units]
+        for space in dict.fromkeys(space for each in given for space in each):
+            lanes = [each[space] for each in given if space in each]
+            shown[space] = [self._of_running(of_lane) for of_lane in zip(*lanes)] if len(lanes) > 1 else lanes[0]
+            shows[space] = Cat(runs(self._config, self.settings, units.rule)
+                               for units, each in zip(self._units, given, strict=True) if space in each).any()
 
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self.access
@@ -239,23 +269,26 @@ class TrainingCore(wiring.Component):
                          for name in ("address", "tile", "column")]
 
     def _connect_counters(self, m):
-        seq, forward, readout, backward, count = self.sequencer, self._forward, self._readout, self._backward, self.increments
+        seq, forward, readout, backward, count = self.sequencer, self._forward, self.readout, self._backward, self.increments
         update, transport = self._update, self.transport
+        working, reading, saturated = (self._of_running([getattr(units, name) for units in self._units])
+                                       for name in ("working", "reading", "saturated"))
         m.d.comb += [
             count.total_cycles.eq(forward.busy | ~readout.ready | backward.busy | (update.busy & ~update.forgetting)
                                   | transport.busy),
-            count.forward_cycles.eq(self._units.working), count.readout_cycles.eq(self._units.reading),
+            count.forward_cycles.eq(working), count.readout_cycles.eq(reading),
             count.backward_cycles.eq(backward.busy), count.transport_cycles.eq(transport.busy),
             count.update_cycles.eq(update.busy & seq.updating), count.updates.eq(seq.update_done),
-            count.exposed_cycles.eq(transport.busy & ~self._units.working), count.transports.eq(transport.due),
+            count.exposed_cycles.eq(transport.busy & ~working), count.transports.eq(transport.due),
             count.weights_read.eq(transport.read), count.weights_transported.eq(transport.moved),
             count.signs_transported.eq(transport.signed), count.transport_words.eq(transport.w_en),
             count.feedback_words.eq(transport.feedback_en),
             count.samples_trained.eq(seq.forward_start & self.i_descriptor.payload.train),
             count.samples_inferred.eq(seq.forward_start & ~self.i_descriptor.payload.train),
-            count.error_saturations.eq(self._units.saturated), count.weight_saturations.eq(update.saturated),
+            count.error_saturations.eq(saturated), count.weight_saturations.eq(update.saturated),
         ]
-        self._units.count(m, count)
+        for units in self._units:
+            units.count(m, self, count, runs(self._config, self.settings, units.rule))
         m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]
         m.d.comb += [count[f"active_{l + 1}"].eq(backward.active[l]) for l in range(self._config.max_layers)]
         if self._gradients is not None:

@@ -1,20 +1,21 @@
 """Payload layouts that cross component borders, built from the configuration."""
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Const, Shape, Value, signed, unsigned
 from amaranth.lib import data
+from amaranth.lib.wiring import In
 
 from ..spec.config import CoreConfig, Rule, bits_for
 from ..spec.errors import ErrorCode
 from ..spec.formats import Q
 from ..spec.lif import STRENGTH_BITS, SURROGATE
 from ..spec.packets import Kind, Space
-from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, WINDOW_BITS
+from ..spec.registers import GAIN_BITS, RULE_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "LogitLayout", "NetworkLayout", "RateBoundsLayout",
            "RateLossLayout", "ResultLayout",
            "SettingsLayout", "SLOTS", "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset",
-           "shape_of", "spike_layout"]
+           "rule_port", "runs", "shape_of", "spike_layout"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -25,6 +26,18 @@ SLOT_BITS = bits_for(SLOTS)
 def shape_of(q: Q) -> Shape:
     """Amaranth shape of a number format."""
     return signed(q.bits) if q.signed else unsigned(q.bits)
+
+
+def rule_port(config: CoreConfig) -> dict:
+    """Port ``rule``, which one runs, of a component that must know it; none in a build of one rule."""
+    return {"rule": In(RULE_BITS)} if len(config.rules) > 1 else {}
+
+
+def runs(config: CoreConfig, holder, rule: Rule) -> Value:
+    """Whether ``rule`` runs: of a build of one rule a constant, else as ``holder.rule`` says, the settings' or a port."""
+    if len(config.rules) == 1 or rule not in config.rules:
+        return Const(rule in config.rules)
+    return holder.rule == rule.code
 
 
 class LogitLayout(data.StructLayout):
@@ -57,9 +70,10 @@ class SettingsLayout(data.StructLayout):
         transport = data.StructLayout({"signs": 2, "every_update": 1, "values": 3 if partial else 1})
         super().__init__({
             "layers": 4,
-            **({"readout": 1, "level_clip": 16, "slope_clip": 16} if config.rule is Rule.TTFS else
-               {"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
-                "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)}),
+            **({"rule": RULE_BITS} if len(config.rules) > 1 else {}),
+            **({"readout": 1, "level_clip": 16, "slope_clip": 16} if Rule.TTFS in config.rules else {}),
+            **({"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
+                "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)} if Rule.SPARSE_BPTT in config.rules else {}),
             **({"rate_bounds": RateBoundsLayout(), "rate_loss": data.ArrayLayout(RateLossLayout(), config.max_layers - 1)}
                if config.rate_loss else {}),
             "interval": 32,

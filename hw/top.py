@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..spec.config import CoreConfig, Rule
+from ..spec.config import CoreConfig
 from ..spec.errors import ErrorCode
 from ..spec.packets import Kind
 from .control.counters import Counters
@@ -74,7 +74,7 @@ class Coldspike(wiring.Component):
         m.d.comb += [
             run.settings.eq(registers.settings), run.start.eq(registers.start), run.stop.eq(registers.stop),
             run.idle.eq(idle), decoder.running.eq(run.running), decoder.network.eq(run.network),
-            *([decoder.steps.eq(registers.settings.steps)] if c.rule is Rule.SPARSE_BPTT else []),
+            *(getattr(decoder, name).eq(registers.settings[name]) for name in ("rule", "steps") if hasattr(decoder, name)),
             decoder.slots_busy.eq(core.slots_busy),
             core.settings.eq(registers.settings), core.network.eq(run.network), core.started.eq(run.started),
             core.slot_claimed.eq(decoder.slot_claimed), core.slot.eq(decoder.slot),

@@ -23,8 +23,8 @@ __all__ = ["GoldenDevice"]
 class GoldenDevice:
     """Registers and streams of one accelerator build; cycles are counted by model/timing.py, not lived through.
 
-    START keeps the memories when the layer sizes are those of the network that ran before, else weights, feedback
-    weights and gradients are zero (the accelerator leaves them unspecified). Random states and counters stay.
+    START keeps the memories when the layer sizes are those of the network that ran before, whatever its rule, else weights,
+    feedback weights and gradients are zero (the accelerator leaves them unspecified). Random states and counters stay.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ class GoldenDevice:
         self._top_k = exactly_largest if exact_choice else largest
         self.config, self.timing = config, TimingModel()
         self.network: ExactNetwork | None = None
+        self._networks: dict[Rule, ExactNetwork] = {}  # of one size, one for each rule that ran: each keeps its own sums and lists
         self._registers = {r.address: r for r in register_map(config)}
         self._values = {r.name: r.reset for r in self._registers.values()}
         self._values["DIGEST"] = core_digest(config)
@@ -115,15 +116,11 @@ class GoldenDevice:
         if not 1 <= depth <= self.config.max_layers:
             return self._report(ErrorCode.NETWORK)
         layers = tuple(get(f"SIZE_{l}") for l in range(depth + 1))
-        over_time = self.config.rule is Rule.SPARSE_BPTT
-        if min(layers) < 1 or self.config.misfit(layers) or (over_time and self._bad_over_time(depth)):
+        rule = self._rule()
+        over_time = rule is Rule.SPARSE_BPTT
+        if rule is None or min(layers) < 1 or self.config.misfit(layers) or (over_time and self._bad_over_time(depth)):
             return self._report(ErrorCode.NETWORK)
-        if self.network is None or self.network.layers != layers:
-            before = self.network
-            self.network = (SparseBpttNetwork if over_time else TtfsNetwork)(self.config, layers, top_k=self._top_k)
-            self.network.counters = self._counters
-            if before is not None:
-                self.network.random, self.network.transport_random = before.random, before.transport_random
+        self._choose(rule, layers)
         rates = [get(f"RATE_{l}") for l in range(1, depth + 1)]
         self.network.load(
             [(r & 0xFF, r >> 8) for r in rates], [self._values.get(f"DECAY_{l}", 0) for l in range(1, depth + 1)],
@@ -133,6 +130,27 @@ class GoldenDevice:
         else:
             self.network.set_rule(Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"))
         self._running, self._sequence = True, 0
+
+    def _rule(self) -> Rule | None:
+        """The rule that the registers name, if the build has it."""
+        code = self._values.get("RULE", self.config.rules[0].code)
+        return next((rule for rule in self.config.rules if rule.code == code), None)
+
+    def _choose(self, rule: Rule, layers: tuple[int, ...]):
+        """Make the network of this rule and these layers the one that runs, with the memories of the one before."""
+        before = self.network
+        if before is None or before.layers != layers:
+            self._networks = {}
+        if rule not in self._networks:
+            kind = {Rule.TTFS: TtfsNetwork, Rule.SPARSE_BPTT: SparseBpttNetwork}[rule]
+            self._networks[rule] = kind(self.config, layers, top_k=self._top_k)
+            self._networks[rule].counters = self._counters
+        self.network = self._networks[rule]
+        if before is not None:
+            self.network.random, self.network.transport_random = before.random, before.transport_random
+            if before.layers == layers:
+                for memory in ("weights", "feedback", "gradients", "output_error"):
+                    setattr(self.network, memory, getattr(before, memory))
 
     def _bad_over_time(self, depth: int) -> bool:
         shifts = [self._values[f"ERROR_SHIFT_{l}"] for l in range(2, depth + 1)]
@@ -211,7 +229,7 @@ class GoldenDevice:
 
     def _run_samples(self, packets: SampleStream, first: int, end: int):
         over = 0
-        if self.config.rule is Rule.SPARSE_BPTT:
+        if self.network.rule is Rule.SPARSE_BPTT:
             spikes, labels = packets.samples_over_time(first, end)
             logits, predicted, over, record = (self.network.train(spikes, labels) if packets.train[first]
                                                else self.network.infer(spikes))

@@ -18,7 +18,7 @@ _WORD = Q(bits=32, fraction=0)
 
 def has_layer(network: ExactNetwork, kind: Kind, space: int, layer: int) -> bool:
     """Whether a WRITE or READ packet may name this space and layer."""
-    first, after = layer_ranges(network.config, network.depth).get(space, (0, 0))
+    first, after = layer_ranges(network.config, network.rule, network.depth).get(space, (0, 0))
     allowed = space in WRITABLE_SPACES if kind is Kind.WRITE else space != Space.DECAY
     return allowed and first <= layer < after
 
@@ -48,13 +48,13 @@ def _column(network: ExactNetwork, space: Space, layer: int, column: int) -> Ten
             return network.gradients[layer - 1][column]
         case Space.RANDOM:
             return torch.from_numpy((network.transport_random if column else network.random).astype(np.int64))
-        case Space.SLOPE if network.config.rule is Rule.SPARSE_BPTT:
+        case Space.SLOPE if network.rule is Rule.SPARSE_BPTT:
             return network.sums[layer - 1]
         case Space.SLOPE:
             return network.slope[layer - 1]
         case Space.LEVEL:
             return network.level[layer - 1]
-        case Space.SPIKES if network.config.rule is Rule.SPARSE_BPTT:
+        case Space.SPIKES if network.rule is Rule.SPARSE_BPTT:
             return network.spike_list[layer][:, 1] | network.spike_list[layer][:, 0] << 16
         case Space.JOBS:
             step, index, value = network.job_list[layer - 1].unbind(1)

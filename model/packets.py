@@ -76,18 +76,18 @@ def _judge_header(network: ExactNetwork, head: Header) -> ErrorCode:
 
 
 def _most_events(network: ExactNetwork) -> int:
-    return network.layers[0] if network.config.rule is Rule.TTFS else network.config.spike_entries
+    return network.layers[0] if network.rule is Rule.TTFS else network.config.spike_entries
 
 
 def _last_time(network: ExactNetwork) -> int:
-    return network.config.window if network.config.rule is Rule.TTFS else network.settings.steps - 1
+    return network.config.window if network.rule is Rule.TTFS else network.settings.steps - 1
 
 
 def _judge_events(network: ExactNetwork, events: list[int]) -> ErrorCode:
     previous = -1
     for event in events:
         index, time = event & 0xFFFF, event >> 16
-        place = index if network.config.rule is Rule.TTFS else event
+        place = index if network.rule is Rule.TTFS else event
         if index >= network.layers[0]:
             return ErrorCode.INDEX
         if place <= previous:
@@ -129,7 +129,7 @@ class SampleStream:
         good &= ~self.train | (self.label < self.network.layers[-1])
         index, time = self.words & 0xFFFF, self.words >> 16
         outside = (index >= self.network.layers[0]) | (time > _last_time(self.network))
-        place = index if self.network.config.rule is Rule.TTFS else self.words
+        place = index if self.network.rule is Rule.TTFS else self.words
         bad = outside.copy()
         bad[1:] |= place[1:] <= place[:-1]
         first_event = self.starts[lengths > 2] + 2  # it follows the count, which is no event

@@ -18,7 +18,7 @@ BUILDS = {
     "partial transport": CoreConfig.for_network((20, 12, 5), lanes=4, partial_transport=True),
     "4-bit feedback weights": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="4-bit"),
     "feedback signs": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="sign"),
-    "sparse-bptt": CoreConfig.for_network((20, 12, 5), lanes=4, rule=Rule.SPARSE_BPTT, max_steps=30, spike_entries=500,
+    "sparse-bptt": CoreConfig.for_network((20, 12, 5), lanes=4, rules=(Rule.SPARSE_BPTT,), max_steps=30, spike_entries=500,
                                           job_entries=200),
 }
 """Small builds that between them contain every optional part; warnings do not depend on sizes."""

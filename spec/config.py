@@ -21,6 +21,11 @@ class Rule(StrEnum):
     TTFS = "ttfs"
     SPARSE_BPTT = "sparse-bptt"
 
+    @property
+    def code(self) -> int:
+        """The rule in register RULE."""
+        return list(Rule).index(self)
+
 
 class Optimizer(StrEnum):
     """SGD: plain gradient step. SIGN_MOMENTUM: Lion, its momentum kept in the gradient memory."""
@@ -59,7 +64,7 @@ class CoreConfig:
     feedback_precision : width of the feedback weights.
     partial_transport : builds the choice of single weights: top-K, random, change-weighted.
     result_words : depth of the result queue, 32-bit words.
-    rule : learning rule built in.
+    rules : learning rules built in, one or several; at run time register RULE chooses.
     max_steps : most time steps T of a sample; rule sparse-bptt only, as the two below.
     spike_entries : spikes of a sample, of input and hidden layers together, that the tape holds.
     job_entries : active neurons of a sample that each of the tape's two halves holds: of layers with even and with odd index.
@@ -86,7 +91,7 @@ class CoreConfig:
     feedback_precision: Precision = Precision.FULL
     partial_transport: bool = False
     result_words: int = 64
-    rule: Rule = Rule.TTFS
+    rules: tuple[Rule, ...] = (Rule.TTFS,)
     max_steps: int = 128
     spike_entries: int = 2048
     job_entries: int = 1024
@@ -112,15 +117,18 @@ class CoreConfig:
         if self.error_fraction > self.error_bits - 2:
             raise ValueError(f"error_fraction = {self.error_fraction}: at most error_bits - 2 = {self.error_bits - 2}")
         object.__setattr__(self, "optimizer", Optimizer(self.optimizer))
-        object.__setattr__(self, "rule", Rule(self.rule))
+        given = (self.rules,) if isinstance(self.rules, str) else tuple(self.rules)
+        object.__setattr__(self, "rules", tuple(sorted({Rule(rule) for rule in given}, key=list(Rule).index)))
         object.__setattr__(self, "feedback_precision", Precision(self.feedback_precision))
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
-        if self.rule is Rule.SPARSE_BPTT and not self.gradient_memory:
-            raise ValueError("rule = 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only")
-        if self.rate_loss and self.rule is not Rule.SPARSE_BPTT:
-            raise ValueError("rate_loss = True counts the spikes of neurons over time: rule = 'sparse-bptt' alone has it")
+        if not self.rules:
+            raise ValueError(f"rules = (): a build has one at least, of {', '.join(Rule)}")
+        if Rule.SPARSE_BPTT in self.rules and not self.gradient_memory:
+            raise ValueError("rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only")
+        if self.rate_loss and Rule.SPARSE_BPTT not in self.rules:
+            raise ValueError("rate_loss = True counts the spikes of neurons over time: rule 'sparse-bptt' alone has it")
         signs = self.feedback_precision is Precision.SIGN
         if not signs and (self.feedback_shift < 0 or self.feedback.max << self.feedback_shift > self.weight.max):
             raise ValueError(f"feedback_precision = '{self.feedback_precision}' ({self.feedback}) is finer or wider than the "
@@ -235,7 +243,8 @@ class CoreConfig:
 
     def as_dict(self) -> dict:
         """Plain values, for JSON and TOML."""
-        return {k: str(v) if isinstance(v, StrEnum) else v for k, v in dataclasses.asdict(self).items()}
+        plain = {k: str(v) if isinstance(v, StrEnum) else v for k, v in dataclasses.asdict(self).items()}
+        return plain | {"rules": [str(rule) for rule in self.rules]}
 
     def digest(self, *facts: str) -> int:
         """32-bit identity of this configuration together with ``facts`` (such as the register map)."""

@@ -74,7 +74,7 @@ def registers_page(config: CoreConfig | None = None) -> str:
     config = CoreConfig(partial_transport=True) if config is None else config
     registers = register_map(config)
     names = {register.name for register in registers}
-    sparse = [register for register in register_map(CoreConfig(rule=Rule.SPARSE_BPTT, rate_loss=True)) if register.name not in names
+    sparse = [register for register in register_map(CoreConfig(rules=tuple(Rule), rate_loss=True)) if register.name not in names
               and register.access is Access.CONFIG]
     over_time = [(f"0x{register.address:03X}", f"`{register.name}`", register.access, register.bits, f"0x{register.reset:X}",
                   _text(register)) for register in sparse]
@@ -100,9 +100,10 @@ def registers_page(config: CoreConfig | None = None) -> str:
             "registers and\ncounters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
             "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
-            "## Rule sparse-bptt\n\nIn place of READOUT, LEVEL_CLIP and SLOPE_CLIP, and of the counters of their clips, such "
-            "a build has these, and counters\nMEMBRANE_SATURATIONS, OVERFLOWS and GRADIENT_WORDS; the addresses of counters are "
-            "then others. RATE_BOUNDS and RATE_LOSS_l are\nthose of a build with losses of firing rates (`rate_loss`).\n\n"
+            "## Rule sparse-bptt\n\nA build with this rule has these, and counters MEMBRANE_SATURATIONS, OVERFLOWS and "
+            "GRADIENT_WORDS; the addresses of counters\nare then others. RULE is that of a build of several rules, RATE_BOUNDS and "
+            "RATE_LOSS_l are those of a build with losses of\nfiring rates (`rate_loss`). A build without rule ttfs has no "
+            "READOUT, LEVEL_CLIP and SLOPE_CLIP, nor the counters of their clips.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), over_time)}\n"
             f"## Access\n\n{table(('access', 'meaning'), access)}\n"
             f"## Fields\n\n{table(('register', 'bits', 'field', 'meaning'), fields)}")
@@ -123,7 +124,7 @@ def packets_page() -> str:
             f"{table(('kind', 'name', 'word 0', 'word 1', 'words from 2 on'), packets)}\n"
             "Events ascend in index, each neuron once. a = T - t in ticks, 0 to T, is how long before the window's end the input\n"
             "fires. `train` is 1 for a sample to learn from. Layers count from 1 (the first weight layer) to L.\n\n"
-            "In builds of rule sparse-bptt events ascend in step, 0 to T - 1, then index, and a sample has as many as the tape\n"
+            "While rule sparse-bptt runs events ascend in step, 0 to T - 1, then index, and a sample has as many as the tape\n"
             "holds at most.\n\n"
             "## Out of the accelerator\n\n"
             "Word 0 is `kind | status << 8`, word 1 the packet's sequence number, counted from 0 at start, dropped packets\n"
@@ -132,8 +133,8 @@ def packets_page() -> str:
             f"{table(('kind', 'name', 'words from 2 on'), results)}\n"
             "## Spaces of WRITE and READ\n\n"
             f"{table(('space', 'name', 'layer', 'column', 'access', 'words of an element read', 'contents'), spaces)}\n"
-            "A build without gradient memory has no GRADIENT space. Builds of rule sparse-bptt alone have JOBS and\nDECAY, "
-            "the others alone LEVEL and ERROR_SUM.\n\n"
+            "A build without gradient memory has no GRADIENT space. While rule sparse-bptt runs there are JOBS and DECAY,\n"
+            "while rule ttfs does LEVEL and ERROR_SUM.\n\n"
             "## Errors\n\n"
             "A bad packet is dropped, and its result carries the code; NETWORK and BUSY refuse a command or a register instead.\n"
             "The first code since CLEAR_ERROR stays in STATUS. Weights are untouched, and the next good packet works.\n\n"

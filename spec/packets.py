@@ -97,11 +97,12 @@ def random_columns(config: CoreConfig) -> int:
     return 2 if config.partial_transport else 1
 
 
-def layer_ranges(config: CoreConfig, depth) -> dict[Space, tuple]:
-    """First layer, and the one after the last, of each space that a build has; ``depth`` is L, a number or a signal."""
+def layer_ranges(config: CoreConfig, rule: Rule, depth) -> dict[Space, tuple]:
+    """First layer, and the one after the last, of each space that a build has while ``rule`` runs; ``depth`` is L, a number or a
+    signal."""
     ranges = {space: (1, depth + 1) for space in (Space.WEIGHT, Space.GRADIENT, Space.SLOPE)}
     ranges |= {Space.FEEDBACK: (2, depth + 1), Space.RANDOM: (0, 1), Space.OUTPUT_ERROR: (0, 1)}
-    if config.rule is Rule.TTFS:
+    if rule is Rule.TTFS:
         ranges |= {Space.LEVEL: (1, depth + 1), Space.SPIKES: (0, depth + 1), Space.ERROR_SUM: (1, depth)}
     else:
         ranges |= {Space.SPIKES: (0, depth), Space.JOBS: (1, depth + 1), Space.DECAY: (0, 1)}

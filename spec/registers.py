@@ -8,8 +8,8 @@ from .config import CoreConfig, Rule
 from .lif import STRENGTH_BITS
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
-__all__ = ["DECAY_BITS", "GAIN_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "VERSION", "WINDOW_BITS", "Access", "Control",
-           "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
+__all__ = ["DECAY_BITS", "GAIN_BITS", "RULE_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "VERSION", "WINDOW_BITS", "Access",
+           "Control", "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
 
 VERSION = 1
 
@@ -85,8 +85,9 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
         ("WEIGHT_SATURATIONS", "weight updates that saturated"),
         ("PACKETS_DROPPED", "packets dropped as bad"),
     ]
-    if config.rule is Rule.SPARSE_BPTT:
+    if Rule.TTFS not in config.rules:
         named = [each for each in named if each[0] not in ("LEVEL_CLIPS", "SLOPE_CLIPS")]
+    if Rule.SPARSE_BPTT in config.rules:
         named += [("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"),
                   ("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost"),
                   ("GRADIENT_WORDS", "words of P gradients that contributions were added to")]
@@ -99,7 +100,7 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
 
 COUNTER_BASE = 0x200
 DECAY_BITS = 16
-STEP_BITS, WINDOW_BITS, GAIN_BITS, SCALE_BITS, SHIFT_BITS = 13, 19, 4, 5, 6
+RULE_BITS, STEP_BITS, WINDOW_BITS, GAIN_BITS, SCALE_BITS, SHIFT_BITS = 2, 13, 19, 4, 5, 6
 
 
 def transport_registers(config: CoreConfig, l: int) -> list[Register]:
@@ -123,24 +124,31 @@ def transport_registers(config: CoreConfig, l: int) -> list[Register]:
 
 
 def rule_registers(config: CoreConfig) -> list[Register]:
-    """Settings of the build's rule that are not a layer's."""
-    cfg = Access.CONFIG
-    if config.rule is Rule.TTFS:
-        return [
+    """Settings of the build's rules that are not a layer's, and which of several rules runs."""
+    cfg, out = Access.CONFIG, []
+    if len(config.rules) > 1:
+        codes = ", ".join(f"{rule.code}: {rule}" for rule in config.rules)
+        out.append(Register(name="RULE", address=0x03C, access=cfg, bits=RULE_BITS, reset=config.rules[0].code,
+                            text=f"learning rule, {codes}"))
+    if Rule.TTFS in config.rules:
+        out += [
             Register(name="READOUT", address=0x024, access=cfg, bits=1,
                      text="0: potential at the window's end, 1: negated spike times"),
             Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
             Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12")]
-    return [
-        Register(name="STEPS", address=0x024, access=cfg, bits=STEP_BITS, reset=1, text="time steps T, 1 to the build's max_steps"),
-        Register(name="WINDOW", address=0x028, access=cfg, bits=WINDOW_BITS,
-                 text="w of the active neurons |V - 1| < w, in units of the weights' last bit"),
-        Register(name="LOGIT", address=0x02C, access=cfg, bits=10, text="readout", fields=(
-            Field(name="OVER_TIME", low=0, bits=1, text="the logit is the readout potentials' 0: maximum, 1: sum"),
-            Field(name="GAIN", low=1, bits=GAIN_BITS, text="times 2^y"),
-            Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits"))),
-        Register(name="GRADIENTS", address=0x03C, access=cfg, bits=2,
-                 text="gradients are summed 1: by active neuron, 2: by input spike, else: by what is cheaper")]
+    if Rule.SPARSE_BPTT in config.rules:
+        out += [
+            Register(name="STEPS", address=0x440, access=cfg, bits=STEP_BITS, reset=1,
+                     text="time steps T, 1 to the build's max_steps"),
+            Register(name="WINDOW", address=0x444, access=cfg, bits=WINDOW_BITS,
+                     text="w of the active neurons |V - 1| < w, in units of the weights' last bit"),
+            Register(name="LOGIT", address=0x448, access=cfg, bits=10, text="readout", fields=(
+                Field(name="OVER_TIME", low=0, bits=1, text="the logit is the readout potentials' 0: maximum, 1: sum"),
+                Field(name="GAIN", low=1, bits=GAIN_BITS, text="times 2^y"),
+                Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits"))),
+            Register(name="GRADIENTS", address=0x44C, access=cfg, bits=2,
+                     text="gradients are summed 1: by active neuron, 2: by input spike, else: by what is cheaper")]
+    return out
 
 
 def rate_loss_registers(config: CoreConfig) -> list[Register]:
@@ -197,7 +205,7 @@ def register_map(config: CoreConfig) -> list[Register]:
                             text=f"weight decay of weight layer {l}: multiplier d"))
     for l in range(2, config.max_layers + 1):
         out += transport_registers(config, l)
-    for l in range(2, config.max_layers + 1 if config.rule is Rule.SPARSE_BPTT else 2):
+    for l in range(2, config.max_layers + 1 if Rule.SPARSE_BPTT in config.rules else 2):
         out.append(Register(name=f"ERROR_SHIFT_{l}", address=0x1C0 + 4 * l, access=cfg, bits=SHIFT_BITS,
                             text=f"right shift p from the errors of weight layer {l} to those of layer {l - 1}"))
     if config.rate_loss:

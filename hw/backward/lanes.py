@@ -17,10 +17,9 @@ __all__ = ["BackwardLanes", "GradientWordLayout", "contribution_shape"]
 
 
 def contribution_shape(config: CoreConfig):
-    """A gradient contribution of one sample: g t - (h << tau), or c r of rule sparse-bptt."""
-    if config.rule is Rule.SPARSE_BPTT:
-        return signed(config.error.bits + LifFormats(config).trace.bits)
-    return signed(config.error.bits + config.time_bits + 2)
+    """A gradient contribution of one sample, the widest of the build's rules: g t - (h << tau), or c r of rule sparse-bptt."""
+    bits = {Rule.TTFS: config.time_bits + 2, Rule.SPARSE_BPTT: LifFormats(config).trace.bits}
+    return signed(config.error.bits + max(bits[rule] for rule in config.rules))
 
 
 class GradientWordLayout(data.StructLayout):
@@ -120,7 +119,8 @@ class BackwardLanes(wiring.Component):
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
             weight, fired_late = Signal.like(self.feedback_data[k], name=f"weight_{k}"), Signal(name=f"fired_{k}_late")
-            change, total = Signal(contribution_shape(c), name=f"change_{k}"), Signal(shape_of(c.error_sum), name=f"total_{k}")
+            change = Signal(signed(c.error.bits + c.time.bits + 1), name=f"change_{k}")
+            total = Signal(shape_of(c.error_sum), name=f"total_{k}")
             product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
             with m.If(arrived[k]):
                 m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired)]

@@ -1,11 +1,11 @@
 """Network table: checks the network description and lays it out in the memories. Golden model: spec/network.py."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
-from ..layouts import NetworkLayout, SettingsLayout
+from ..layouts import NetworkLayout, SettingsLayout, runs
 
 __all__ = ["NetworkTable"]
 
@@ -26,14 +26,18 @@ class NetworkTable(wiring.Component):
         super().__init__({"settings": In(SettingsLayout(config)), "start": In(1), "network": Out(NetworkLayout(config)),
                           "done": Out(1), "fits": Out(1), "busy": Out(1)})
 
-    def _bad_over_time(self, layer):
-        """Whether a sample would have no time step, or more than there is room for, or an error would not be shifted."""
-        if self._config.rule is Rule.TTFS:
-            return 0
+    def _bad_rule(self, layer):
+        """Whether the build has no such rule, or a sample over time would have no step, or more than there is room for, or an error
+        would not be shifted."""
+        c = self._config
+        known = Cat(runs(c, self.settings, rule) for rule in c.rules).any()
+        if Rule.SPARSE_BPTT not in c.rules:
+            return ~known
         steps, bad_shift = self.settings.steps, 0
-        for l in range(2, self._config.max_layers + 1):
+        for l in range(2, c.max_layers + 1):
             bad_shift |= (layer == l) & (self.settings.error_shift[l - 2] == 0)
-        return (steps == 0) | (steps > self._config.max_steps) | bad_shift
+        bad_steps = (steps == 0) | (steps > c.max_steps)
+        return ~known | runs(c, self.settings, Rule.SPARSE_BPTT) & (bad_steps | bad_shift)
 
     def elaborate(self, platform):
         m = Module()
@@ -69,7 +73,7 @@ class NetworkTable(wiring.Component):
                              new_words.eq(size * blocks_before)]
                 m.next = "PLACE"
                 with m.If(bad_layer | (settings.layers == 0) | (settings.layers > c.max_layers) | overfull
-                          | ((layer == settings.layers) & (size > c.max_outputs)) | self._bad_over_time(layer)):
+                          | ((layer == settings.layers) & (size > c.max_outputs)) | self._bad_rule(layer)):
                     m.d.comb += self.done.eq(1)
                     m.next = "IDLE"
             with m.State("PLACE"):

@@ -7,18 +7,19 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import Kind
-from ..layouts import SLOTS, DescriptorLayout, ResultLayout
+from ..layouts import SLOTS, DescriptorLayout, ResultLayout, rule_port, runs
 
 __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory, or of rule
-    sparse-bptt: when everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE ends when
-    its transport does, or when a sample waits behind it: then the transport goes on under the sample's forward pass.
+    """Starts a sample's forward pass as soon as the forward engine is free (in a build without gradient memory, or when rule
+    sparse-bptt runs: when everything but transport is quiet); everything else waits until all earlier work is done. An UPDATE
+    ends when its transport does, or when a sample waits behind it: then the transport goes on under the sample's forward pass.
 
     Members
     -------
+    rule : In. Which one runs, in a build of several.
     i_descriptor : In(stream DescriptorLayout). Packets in order.
     payload_valid : In(1). A payload word is waiting.
     slot_claimed, claimed : In. The decoder filled a slot; slots_busy : Out(SLOTS).
@@ -45,7 +46,7 @@ class Sequencer(wiring.Component):
             "i_descriptor": In(stream.Signature(DescriptorLayout())), "claimed": In(slot), "backward_slot": In(slot),
             "slots_busy": Out(SLOTS), "packet": Out(DescriptorLayout()), "last_slot": Out(slot), "trained_slot": Out(slot),
             "o_result": Out(stream.Signature(ResultLayout())),
-            **{name: In(1) for name in inputs}, **{name: Out(1) for name in outputs},
+            **{name: In(1) for name in inputs}, **{name: Out(1) for name in outputs}, **rule_port(config),
         })
 
     def elaborate(self, platform):
@@ -67,7 +68,7 @@ class Sequencer(wiring.Component):
         calm = self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.access_busy
         sample = self.i_descriptor.valid & (descriptor.kind == Kind.SAMPLE)
         resting, settled = calm & ~self.forward_busy & ~self.i_descriptor.ready, Signal()  # settled: quiet but for transport
-        can_overlap = 1 if self._config.gradient_memory and self._config.rule is Rule.TTFS else settled
+        can_overlap = settled | (runs(self._config, self, Rule.TTFS) if self._config.gradient_memory else 0)
         m.d.sync += [self.quiet.eq(0), settled.eq(0)]
         with m.FSM():
             with m.State("DISPATCH"):

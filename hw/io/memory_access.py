@@ -1,12 +1,12 @@
 """Memory access for the host: carries out READ and WRITE packets. Golden model: model/device.py."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
-from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset
+from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs
 
 __all__ = ["AccessLayout", "MemoryAccess"]
 
@@ -19,7 +19,7 @@ class AccessLayout(data.StructLayout):
             "space": Space, "input_layer": 1, "tile": bits_for(config.weight_tiles), "column": bits_for(config.lanes),
             "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons),
                            *((bits_for(config.spike_entries), bits_for(config.job_entries), bits_for(config.max_steps + 1))
-                             if config.rule is Rule.SPARSE_BPTT else ())),
+                             if Rule.SPARSE_BPTT in config.rules else ())),
         })
 
 
@@ -37,16 +37,16 @@ class MemoryAccess(wiring.Component):
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
     lane : Out; r_data : In(64), that lane's element of the word last read, two cycles later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
-    entries : In. Rule sparse-bptt: length of the list that the packet names, three cycles after ``start``.
+    rule : In. Which one runs, in a build of several. entries : In. In a build with rule sparse-bptt: length of the list that the
+        packet names, three cycles after ``start``.
     busy : Out(1).
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        self._over_time = config.rule is Rule.SPARSE_BPTT
-        self._singles = (*SINGLE_SPACES, *LIST_SPACES) if self._over_time else (Space.OUTPUT_ERROR,)
+        self._over_time = Rule.SPARSE_BPTT in config.rules
         super().__init__({
-            **({"entries": In(16)} if self._over_time else {}),
+            **rule_port(config), **({"entries": In(16)} if self._over_time else {}),
             "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
             "i_payload": In(stream.Signature(32)), "r_en": Out(1), "w_en": Out(1), "access": Out(AccessLayout(config)),
             "w_data": Out(32).array(config.lanes), "lane": Out(bits_for(config.lanes)), "r_data": In(signed(64)),
@@ -62,7 +62,8 @@ class MemoryAccess(wiring.Component):
         address, tile = Signal.like(access.address), Signal.like(access.tile)
         words = Signal.like(access.address)
         space = packet.space
-        single = sum(space == s for s in self._singles)
+        listed = runs(c, self, Rule.SPARSE_BPTT) & Cat(space == s for s in LIST_SPACES).any()
+        single = listed | Cat(space == s for s in SINGLE_SPACES).any()
         m.d.sync += two_words.eq(sum(space == s for s in TWO_WORD_SPACES))
         m.d.comb += [
             access.space.eq(space), access.input_layer.eq(packet.layer == 0), access.column.eq(packet.column[:low]),
@@ -70,7 +71,7 @@ class MemoryAccess(wiring.Component):
         ]
         result = self.o_result.payload
         m.d.comb += [self.lane.eq(lane), result.data.eq(Mux(high, element[32:], element[:32]))]
-        count, start, stride, first_tile = self._place(m)
+        count, start, stride, first_tile = self._place(m, listed)
         self._collect(m, lane)
 
         # A register, because it switches the addresses of all memories.
@@ -168,7 +169,7 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += [element.eq(0) for element in self.w_data]
             m.d.sync += Array(self.w_data)[taken_lane].eq(word)
 
-    def _place(self, m):
+    def _place(self, m, listed):
         """Elements, first address, words of a column and first tile, of the packet's space, a cycle after the packet;
         single-lane output errors are one "block" each."""
         c, network, packet, space = self._config, self.network, self.packet, self.packet.space
@@ -190,9 +191,10 @@ class MemoryAccess(wiring.Component):
             if self._over_time:
                 with m.Case(Space.DECAY):
                     m.d.sync += [count.eq(packet.count), start.eq(0)]
-                with m.Case(*LIST_SPACES):
-                    m.d.sync += [count.eq(self.entries), start.eq(0)]
             with m.Default():
                 m.d.sync += [count.eq(network.size[packet.layer]),
                              start.eq(Mux(packet.layer == 0, 0, network.block_base[below]))]
+        if self._over_time:
+            with m.If(listed):
+                m.d.sync += [count.eq(self.entries), start.eq(0)]
         return count, start, stride, tile

@@ -8,7 +8,7 @@ from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
 from ...spec.packets import COLUMN_SPACES, Kind, Space, random_columns
 from ...spec.registers import STEP_BITS
-from ..layouts import DescriptorLayout, NetworkLayout
+from ..layouts import DescriptorLayout, NetworkLayout, rule_port, runs
 from .word_checker import CheckedWordLayout
 
 __all__ = ["PacketChecker"]
@@ -35,7 +35,7 @@ class PacketChecker(wiring.Component):
     first : In(1) it is the body's first word: any index is in order.
     header_error, length_error, body_error : Out(ErrorCode) NONE when the word is good in that place.
     body_good : Out(1) ``body_error`` is NONE.
-    steps : In. T of rule sparse-bptt, else there is none.
+    rule : In. Which one runs, in a build of several. steps : In. T, in a build with rule sparse-bptt.
     count : Out(16) body words of the packet, when the word is a good length word.
     """
 
@@ -54,7 +54,7 @@ class PacketChecker(wiring.Component):
             "body_error": Out(ErrorCode),
             "body_good": Out(1),
             "count": Out(16),
-            **({"steps": In(STEP_BITS)} if config.rule is Rule.SPARSE_BPTT else {}),
+            **rule_port(config), **({"steps": In(STEP_BITS)} if Rule.SPARSE_BPTT in config.rules else {}),
         })
 
     def elaborate(self, platform):
@@ -73,7 +73,7 @@ class PacketChecker(wiring.Component):
     def _check_length(self, m: Module):
         value, packet, size = self.word.data, self.packet, self.network.size
         with_columns = [packet.space == space for space in COLUMN_SPACES]
-        most = self.network.size[0] if self.config.rule is Rule.TTFS else self.config.spike_entries
+        most = Mux(runs(self.config, self, Rule.TTFS), self.network.size[0], self.config.spike_entries)
         columns = Mux(Cat(with_columns).any(), size[packet.layer], 1)
         if self.config.partial_transport:
             columns = Mux(packet.space == Space.RANDOM, random_columns(self.config), columns)
@@ -91,7 +91,7 @@ class PacketChecker(wiring.Component):
                     error.eq(Mux(value >= columns, ErrorCode.ADDRESS, ErrorCode.NONE)),
                     self.count.eq(Mux(packet.space == Space.RANDOM, self.config.lanes, n_in)),
                 ]
-                if self.config.rule is Rule.SPARSE_BPTT:
+                if Rule.SPARSE_BPTT in self.config.rules:
                     with m.If(packet.space == Space.DECAY):
                         m.d.comb += self.count.eq(self.steps + 1)
             with m.Case(Kind.READ):

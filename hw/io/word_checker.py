@@ -8,7 +8,7 @@ from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
 from ...spec.packets import WRITABLE_SPACES, Kind, Space, layer_ranges
 from ...spec.registers import STEP_BITS
-from ..layouts import NetworkLayout
+from ..layouts import NetworkLayout, rule_port, runs
 from .input_tape import InputEventLayout
 
 __all__ = ["CheckedWordLayout", "HeaderLayout", "PacketWordLayout", "WordChecker"]
@@ -51,7 +51,8 @@ class WordChecker(wiring.Component):
     Members
     -------
     word : In(PacketWordLayout) the word. previous : In(32) the word before.
-    network : In(NetworkLayout) the network. steps : In. T of rule sparse-bptt, else there is none.
+    network : In(NetworkLayout) the network. rule : In. Which one runs, in a build of several. steps : In. T, in a build with rule
+        sparse-bptt.
     checked : Out(CheckedWordLayout) the word with its marks.
     """
 
@@ -59,7 +60,7 @@ class WordChecker(wiring.Component):
         self.config = config
         super().__init__({"word": In(PacketWordLayout()), "previous": In(32), "network": In(NetworkLayout(config)),
                           "checked": Out(CheckedWordLayout()),
-                          **({"steps": In(STEP_BITS)} if config.rule is Rule.SPARSE_BPTT else {})})
+                          **rule_port(config), **({"steps": In(STEP_BITS)} if Rule.SPARSE_BPTT in config.rules else {})})
 
     def elaborate(self, platform):
         m = Module()
@@ -68,23 +69,27 @@ class WordChecker(wiring.Component):
             checked.data.eq(self.word.data), checked.last.eq(self.word.last),
             checked.beyond.eq(event.index >= self.network.size[0]), checked.bad.eq(checked.beyond | checked.late),
         ]
-        if self.config.rule is Rule.TTFS:
-            m.d.comb += [checked.late.eq(event.time > self.config.window), checked.descends.eq(event.index <= self.previous[:16])]
-        else:  # by step, then index
-            m.d.comb += [checked.late.eq(event.time >= self.steps), checked.descends.eq(self.word.data <= self.previous)]
+        if Rule.TTFS in self.config.rules:
+            with m.If(runs(self.config, self, Rule.TTFS)):
+                m.d.comb += [checked.late.eq(event.time > self.config.window),
+                             checked.descends.eq(event.index <= self.previous[:16])]
+        if Rule.SPARSE_BPTT in self.config.rules:
+            with m.If(runs(self.config, self, Rule.SPARSE_BPTT)):  # by step, then index
+                m.d.comb += [checked.late.eq(event.time >= self.steps), checked.descends.eq(self.word.data <= self.previous)]
         self._check_header(m)
         return m
 
     def _check_header(self, m: Module):
         header = data.View(HeaderLayout(), self.word.data)
         space_legal = Signal()
-        with m.Switch(header.middle):
-            for space, (first, after) in layer_ranges(self.config, self.network.layers).items():
-                with m.Case(space):
-                    in_range = (header.field >= first) & (header.field < after)
-                    allowed = (header.kind != Kind.WRITE if space not in WRITABLE_SPACES else
-                               header.kind != Kind.READ if space is Space.DECAY else Const(1))
-                    m.d.comb += space_legal.eq(in_range & allowed)
+        for rule in self.config.rules:
+            with m.If(runs(self.config, self, rule)), m.Switch(header.middle):
+                for space, (first, after) in layer_ranges(self.config, rule, self.network.layers).items():
+                    with m.Case(space):
+                        in_range = (header.field >= first) & (header.field < after)
+                        allowed = (header.kind != Kind.WRITE if space not in WRITABLE_SPACES else
+                                   header.kind != Kind.READ if space is Space.DECAY else Const(1))
+                        m.d.comb += space_legal.eq(in_range & allowed)
         label_legal = ~header.middle[0] | (header.field < self.network.outputs)
 
         good = Mux(self.word.last, ErrorCode.SHORT, ErrorCode.NONE)

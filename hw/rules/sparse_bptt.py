@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 
-from ...spec.config import CoreConfig, bits_for
+from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
 from ...spec.lif import DECAY
 from ...spec.packets import Space
@@ -11,44 +11,33 @@ from ..backward.transposable_gradients import TransposableGradients
 from ..forward.step_engine import StepForwardEngine
 from ..memory.step_tapes import StepTapes
 from ..readout.over_time import OverTimeReadout
-from ..readout.softmax import SoftmaxReadout
+from .units import RuleUnits
 
 __all__ = ["SparseBpttUnits"]
 
 
-class SparseBpttUnits:
-    """Forward engine, readouts, tapes, backward engine; one sample at a time.
+class SparseBpttUnits(RuleUnits):
+    """Forward engine, readout over time, tapes, backward engine; one sample at a time."""
 
-    Members
-    -------
-    gradient_memory : the class of the memory that takes the backward engine's contributions.
-    saturated : errors, and error sums that decay, that saturated.
-    working, reading : the forward engine works; the readout computes errors, or they become jobs.
-    """
-
-    gradient_memory = TransposableGradients
+    rule, gradient_memory = Rule.SPARSE_BPTT, TransposableGradients
 
     def __init__(self, config: CoreConfig):
-        self._config = config
-        self.forward, self.readout = StepForwardEngine(config), SoftmaxReadout(config)
-        self.backward, self.over_time, self.tapes = StepBackwardEngine(config), OverTimeReadout(config), StepTapes(config)
-        self.saturated = self.backward.saturated + self.over_time.saturated
-        self.working, self.reading = self.forward.busy, self.readout.working | self.over_time.writing
+        super().__init__(config)
+        self.forward, self.backward = StepForwardEngine(config), StepBackwardEngine(config)
+        self.over_time, self.tapes = OverTimeReadout(config), StepTapes(config)
+        self.saturated, self.working = self.backward.saturated + self.over_time.saturated, self.forward.busy
 
-    def add(self, m: Module, core) -> None:
-        """Make the units submodules of the core, and connect them to each other and to its ports."""
-        m.submodules.forward, m.submodules.softmax_readout, m.submodules.backward = self.forward, self.readout, self.backward
-        m.submodules.over_time, m.submodules.tapes = self.over_time, self.tapes
-        forward, readout, backward, over_time, tapes = self.forward, self.readout, self.backward, self.over_time, self.tapes
+    def add(self, m: Module, core) -> dict:
+        forward, readout, backward, over_time, tapes = self.forward, core.readout, self.backward, self.over_time, self.tapes
+        self._add(m, forward=forward, backward=backward, over_time=over_time, tapes=tapes)
+        self.reading = readout.working | over_time.writing
         network, settings = core.network, core.settings
         m.d.comb += [
             backward.form.eq(settings.gradients),
-            forward.steps.eq(settings.steps), forward.window.eq(settings.window), readout.start.eq(forward.output_start),
+            forward.steps.eq(settings.steps), forward.window.eq(settings.window),
             over_time.steps.eq(settings.steps), over_time.logit.eq(settings.logit), over_time.count.eq(network.outputs),
             over_time.en.eq(forward.output_en), over_time.index.eq(forward.output_index), over_time.step.eq(forward.output_step),
             over_time.potential.eq(forward.output_potential), over_time.last.eq(forward.output_last),
-            readout.spike.eq(over_time.slot), readout.spike_output.eq(1),
-            readout.status.eq(Mux(tapes.overflow, ErrorCode.OVERFLOW, ErrorCode.NONE)),
             backward.overflow.eq(tapes.overflow), over_time.error_data.eq(readout.error_data),
         ]
         m.d.comb += [backward.error_shift[n].eq(settings.error_shift[n]) for n in range(self._config.max_layers - 1)]
@@ -62,9 +51,12 @@ class SparseBpttUnits:
         asked, written = Signal(), Signal()
         m.d.sync += [asked.eq(readout.handing),
                      written.eq(readout.handing & (written | over_time.done | (tapes.overflow & ~asked)))]
-        m.d.comb += [over_time.write.eq(readout.handing & ~asked & ~tapes.overflow),
-                     readout.backward_ready.eq(written & ~backward.busy & ~core.transport.busy)]
+        m.d.comb += over_time.write.eq(readout.handing & ~asked & ~tapes.overflow)
         self._connect_tapes(m, core)
+        return {"start": forward.output_start, "spike": over_time.slot, "spike_output": 1,
+                "status": Mux(tapes.overflow, ErrorCode.OVERFLOW, ErrorCode.NONE),
+                "backward_ready": written & ~backward.busy & ~core.transport.busy,
+                "error_en": over_time.error_en, "error_addr": Cat(over_time.error_index, readout.backward_slot)}
 
     def _connect_tapes(self, m, core):
         forward, backward, over_time, tapes = self.forward, self.backward, self.over_time, self.tapes
@@ -89,19 +81,16 @@ class SparseBpttUnits:
                 tapes.spikes_r_list.eq(backward.layer), tapes.spikes_r_en.eq(backward.spike_en),
                 tapes.spikes_r_index.eq(backward.spike_index),
             ]
-        with m.If(self.readout.handing):
+        with m.If(core.readout.handing):
             m.d.comb += [
                 tapes.jobs_w_layer.eq(core.network.layers), tapes.jobs_w_begin.eq(over_time.write),
                 tapes.jobs_w_en.eq(over_time.job_en), tapes.jobs_w_entry.eq(over_time.job_entry),
             ]
 
     def connect_access(self, m: Module, core, reads: dict, writes: dict) -> dict[Space, list]:
-        """Let the host read the units' memories and write the table of decays; the lanes of each space."""
-        c, access, word, tapes, packet = self._config, core.access, core.access.access, self.tapes, core.sequencer.packet
-        forward, readout, backward, over_time = self.forward, self.readout, self.backward, self.over_time
-        slot = Cat(over_time.error_index, readout.backward_slot)
+        access, word, tapes, packet = core.access, core.access.access, self.tapes, core.sequencer.packet
+        forward, backward = self.forward, self.backward
         m.d.comb += [
-            readout.error_en.eq(over_time.error_en | reads[Space.OUTPUT_ERROR]), readout.error_addr.eq(slot),
             forward.sum_en.eq(reads[Space.SLOPE]), forward.sum_addr.eq(word.address),
             access.entries.eq(Mux(word.space == Space.SPIKES, tapes.spikes_r_count, tapes.gradient_count)),
         ]
@@ -112,7 +101,6 @@ class SparseBpttUnits:
             m.d.sync += leak.eq(access.w_data[0])
         with m.If(access.busy):
             m.d.comb += [
-                readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], core.sequencer.trained_slot)),
                 tapes.spikes_r_list.eq(packet.layer), tapes.spikes_r_en.eq(reads[Space.SPIKES]),
                 tapes.spikes_r_index.eq(word.address), tapes.layer.eq(packet.layer),
                 tapes.gradient_en.eq(reads[Space.JOBS]), tapes.gradient_index.eq(word.address),
@@ -120,7 +108,6 @@ class SparseBpttUnits:
         return {Space.SLOPE: forward.sums}
 
     def single(self, m: Module, core):
-        """The element last read of the spaces that hold one a word."""
         spike, job, space = self.tapes.spikes_r_entry, self.tapes.gradient_entry, core.access.access.space
         element = Signal.like(core.access.r_data)
         with m.Switch(space):
@@ -129,11 +116,13 @@ class SparseBpttUnits:
             with m.Case(Space.JOBS):
                 m.d.comb += [element[:32].eq(job.index | job.step << 16), element[32:].eq(job.value)]
             with m.Default():
-                m.d.comb += element.eq(self.readout.error_data)
+                m.d.comb += element.eq(core.readout.error_data)
         return element
 
-    def count(self, m: Module, count) -> None:
-        """Increments that only this rule has."""
+    def gradient_word(self):
+        return self.backward.word
+
+    def count(self, m: Module, core, count, running) -> None:
         m.d.comb += [count.membrane_saturations.eq(self.forward.saturated),
-                     count.overflows.eq(self.readout.handed & self.tapes.overflow),
+                     count.overflows.eq(core.readout.handed & self.tapes.overflow & running),
                      count.gradient_words.eq(self.backward.word_en)]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...spec.config import CoreConfig, Optimizer
+from ...spec.config import CoreConfig, Optimizer, Rule
 from ...spec.network import layout
 from ...spec.random import lane_seeds
 from ...spec.registers import counters
@@ -33,12 +33,15 @@ class ExactNetwork:
 
     Members
     -------
+    rule : of the subclass.
     weights, gradients : for each weight layer int64 [n_out, n_in]; gradients has None without gradient memory.
     feedback : the same shapes, as they are stored; None for the first layer.
     random, transport_random : [lanes] uint32 generator states, of rounding and of transport.
     touched : for each weight layer bool [n_out], neurons listed in a visited layer since the last update.
     counters : event counters by name (spec.registers), cycle counters excluded.
     """
+
+    rule: Rule
 
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], rates: list[tuple[int, int]] | None = None,
                  decays: list[int] | None = None, interval: int = 1, interval_start: int = 0,

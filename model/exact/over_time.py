@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...spec.config import CoreConfig
+from ...spec.config import CoreConfig, Rule
 from ...spec.lif import LifSettings
 from . import sparse_bptt
 from .lif import LifSpikes, currents, decay, fire, integrate
@@ -99,6 +99,8 @@ class SparseBpttNetwork(ExactNetwork):
         StepJobLayout).
     output_error : eps [K] of the last training sample.
     """
+
+    rule = Rule.SPARSE_BPTT
 
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], settings: LifSettings | None = None, **more):
         super().__init__(config, layers, **more)

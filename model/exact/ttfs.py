@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ...spec.config import CoreConfig
+from ...spec.config import CoreConfig, Rule
 from ...spec.network import Readout
 from ...spec.transport import LayerTransport
 from . import backward, readout
@@ -33,6 +33,8 @@ class TtfsNetwork(ExactNetwork):
     error_sum : err [n] of hidden layers 1 to L - 1, each of the last sample that reached it.
     output_error : eps [K] of the last training sample.
     """
+
+    rule = Rule.TTFS
 
     def __init__(self, config: CoreConfig, layers: tuple[int, ...], readout: Readout = Readout.POTENTIAL,
                  level_clip: int = 1 << 12, slope_clip: int = 1 << 12, **more):

@@ -137,6 +137,9 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rule": "sparse-bptt", "gradients": "both"}, "--gradients 'both' is unknown; choose one of: cheaper, active, spikes"),
         ({"gradients": "active"}, "--gradients active: rule ttfs knows none"),
         ({"rule": "sparse-bptt", "error_scales": "1.5,0"}, "whole numbers are needed"),
+        ({"rules": "bptt"}, "--rules 'bptt' is unknown; choose of: ttfs, sparse-bptt"),
+        ({"rules": "ttfs,"}, "--rules '' is unknown"), ({"rules": ""}, "--rules '' is unknown"),
+        ({"rules": "sparse-bptt"}, "--rules sparse-bptt: --rule ttfs is not among them; add it"),
         ({"rule": "bptt"}, "--rule 'bptt' is unknown"), ({"initial_scale": "1"}, "--initial-scale (1.0,): rule ttfs knows none"),
         ({"data": "fsdd"}, "--data fsdd: these are recordings over time; add --rule sparse-bptt"),
         ({"rule": "sparse-bptt", "initial_scale": "1,0"}, "--initial-scale 1.0,0.0: one number above 0 is needed, or 2, one"),
@@ -192,7 +195,7 @@ def test_options_over_time_are_recorded_and_resumed():
     assert resume(options.plain(), {}) == options and resume(tomllib.loads(options.toml()), {}) == options
     assert "rule" not in resolve({}).plain() and "timesteps" not in resolve({}).plain()
     core = options.core_config()
-    assert (core.rule, core.max_steps) == (Rule.SPARSE_BPTT, 30)
+    assert (core.rules, core.max_steps) == ((Rule.SPARSE_BPTT,), 30)
     assert options.settings(0).over_time.window >= 1 << 19
     assert not core.rate_loss and options.settings(0).over_time.rates is None
 
@@ -203,3 +206,15 @@ def test_losses_of_rates_are_built_where_they_are_asked_for():
                        "rate_least": 2})
     assert options.core_config().rate_loss
     assert options.settings(0).over_time.rates == RateLoss(least=2, most=10, upper=(10486, 655), lower=(0, 0))
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+def test_a_build_of_several_rules(rule):
+    """Which the run's record keeps; the settings choose the rule."""
+    options = resolve({"rule": str(rule), "rules": "sparse-bptt,ttfs", "layers": "64-9-10"})
+    core = options.core_config()
+    assert core.rules == (Rule.TTFS, Rule.SPARSE_BPTT) and core.max_neurons == 64
+    assert options.settings(0).registers(core)["RULE"] == rule.code
+    assert resume(options.plain(), {}).rules == "sparse-bptt,ttfs" and "rules" not in resolve({}).plain()
+    with pytest.raises(OptionError, match="^rule sparse-bptt: this build has ttfs; choose that, or build it with rules$"):
+        resolve({"rule": "sparse-bptt"}).settings(0).registers(resolve({}).core_config())

@@ -6,7 +6,7 @@ from coldspike.host.devices import open_device
 from coldspike.host.over_time import OverTimeOptions
 from coldspike.host.stimuli import random_settings
 from coldspike.host.verify import Verification
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.network import Readout
 from coldspike.spec.packets import TWO_WORD_SPACES, Kind, Space, header, layer_ranges
 
@@ -36,7 +36,7 @@ def verification(second=None, *, gradient_memory=True, partial=False, readout=Re
     config = CoreConfig.for_network(LAYERS, lanes=2, gradient_memory=gradient_memory, partial_transport=partial)
     settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=readout)
     check = Verification(open_device("golden", config), second(config) if second else open_device("golden", config),
-                         settings, seed=5, **details)
+                         [settings], seed=5, **details)
     check.run(3, 4)
     return check
 
@@ -66,7 +66,7 @@ def over_time(**more) -> Verification:
     settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL,
                                over_time=options.random_settings(config, np.random.default_rng(2), LAYERS))
     second = more.pop("second", lambda config: open_device("golden", config))
-    check = Verification(open_device("golden", config), second(config), settings, seed=5, **more)
+    check = Verification(open_device("golden", config), second(config), [settings], seed=5, **more)
     check.run(3, 4)
     return check
 
@@ -89,7 +89,7 @@ def test_random_data_reach_every_kind_of_neuron():
     config = CoreConfig.for_network((40, 30, 20, 10), lanes=4)
     settings = random_settings(np.random.default_rng(3), config, (40, 30, 20, 10), interval=2, batch_size=6,
                                readout=Readout.POTENTIAL)
-    check = Verification(open_device("golden", config), open_device("golden", config), settings, seed=3)
+    check = Verification(open_device("golden", config), open_device("golden", config), [settings], seed=3)
     kinds = {"silent": 0, "saturated": 0, "active": 0, "late": 0}
     before = check.sides[0].read_matrix(Space.WEIGHT, 2)
     for _ in range(6):
@@ -114,7 +114,7 @@ def test_one_flipped_bit_is_found():
     assert tally.first.startswith("batch ")
 
 
-@pytest.mark.parametrize("space", layer_ranges(CoreConfig(), 3))
+@pytest.mark.parametrize("space", layer_ranges(CoreConfig(), Rule.TTFS, 3))
 def test_a_fault_in_any_memory_is_found_and_located(space):
     check = verification(lambda config: Fault(config, space))
     tally = check.tallies[states.KIND_NAMES[space]]
@@ -134,6 +134,6 @@ def test_total_cycles_can_be_left_out():
     config = CoreConfig.for_network((3, 2), lanes=2)
     settings = random_settings(np.random.default_rng(1), config, (3, 2), interval=1, batch_size=1, readout=Readout.POTENTIAL)
     for total, count in ((True, 14), (False, 10)):
-        check = Verification(open_device("golden", config), open_device("golden", config), settings, seed=1, total_cycles=total)
+        check = Verification(open_device("golden", config), open_device("golden", config), [settings], seed=1, total_cycles=total)
         check.run(1, 1)
         assert check.tallies[states.CYCLES].values == count

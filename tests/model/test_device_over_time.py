@@ -18,7 +18,7 @@ from coldspike.spec.registers import Control, core_digest, register_map
 from .test_device import configured, read, sample, send, stream, write
 
 LAYERS, STEPS = (6, 5, 4, 3), 9
-CONFIG = CoreConfig.for_network(LAYERS, lanes=2, rule="sparse-bptt", max_steps=12, spike_entries=60, job_entries=40)
+CONFIG = CoreConfig.for_network(LAYERS, lanes=2, rules="sparse-bptt", max_steps=12, spike_entries=60, job_entries=40)
 ADDRESS = {r.name: r.address for r in register_map(CONFIG)}
 SETTINGS = LifSettings(steps=STEPS, beta=0.9, window=2000, scales=(5, 2, 1), gain=3)
 REGISTERS = {"STEPS": STEPS, "WINDOW": 2000, "LOGIT": 0 | 3 << 1 | 1 << 5, "ERROR_SHIFT_2": 15, "ERROR_SHIFT_3": 17,
@@ -279,7 +279,7 @@ def test_decays_are_cut_to_their_width():
 @pytest.mark.parametrize("room", [{"spike_entries": 60}, {"job_entries": 8}], ids=str)
 def test_overflow_is_in_the_status_of_the_result(room):
     """Neighbouring samples run as one batch; each has its own status, and the label and logits of a good one."""
-    config = CoreConfig.for_network(LAYERS, lanes=2, rule="sparse-bptt", max_steps=12, **{"job_entries": 200, **room})
+    config = CoreConfig.for_network(LAYERS, lanes=2, rules="sparse-bptt", max_steps=12, **{"job_entries": 200, **room})
     device, rng = start(config), np.random.default_rng(2)
     twin, sent = fill(device)
     chosen = [events(rng, count) for count in (0, 54, 5, 50, 3, 54)]

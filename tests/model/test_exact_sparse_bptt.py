@@ -65,9 +65,9 @@ CASES = {  # layers, T, scale of the weights, density of the input, window, sett
     "saturating traces": ((3, 3, 2), 200, 0.003, 0.95, 40, {"scales": (10, 0), "beta": 0.999, "over_time": OverTime.SUM},
                           {"time_bits": 10}),
     "rates": ((7, 6, 5, 3), 20, 1.5, 0.2, 0.6, {"scales": (4, 2, 0), "rates": RateLoss(
-        least=1, most=2, upper=(900, 50), lower=(70, 1100))}, {"rate_loss": True, "rule": "sparse-bptt"}),
+        least=1, most=2, upper=(900, 50), lower=(70, 1100))}, {"rate_loss": True, "rules": "sparse-bptt"}),
     "saturating rates": ((7, 6, 5, 3), 60, 3.0, 0.5, 1.5, {"scales": (4, 2, 0), "rates": RateLoss(
-        least=2, most=5, upper=(65535, 65535), lower=(65535, 0))}, {"rate_loss": True, "rule": "sparse-bptt"}),
+        least=2, most=5, upper=(65535, 65535), lower=(65535, 0))}, {"rate_loss": True, "rules": "sparse-bptt"}),
     "other fractions": ((6, 5, 4), 18, 1.5, 0.3, 0.5, {"scales": (6, 3)}, {"weight_fraction": 9, "time_bits": 6}),
 }
 

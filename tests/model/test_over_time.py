@@ -109,7 +109,7 @@ class Both:
     """A network and plain integers with the same memories."""
 
     def __init__(self, layers, settings, seed, spread=1.5, **build):
-        self.config = CoreConfig.for_network(layers, rule="sparse-bptt", **{"lanes": 2, "max_steps": settings.steps + 2, **build})
+        self.config = CoreConfig.for_network(layers, rules="sparse-bptt", **{"lanes": 2, "max_steps": settings.steps + 2, **build})
         self.random = torch.Generator().manual_seed(seed)
         self.exact = SparseBpttNetwork(self.config, layers, settings, rates=[(150, 12)] * (len(layers) - 1))
         for matrices, form in ((self.exact.weights, self.config.weight), (self.exact.feedback[1:], self.config.feedback)):

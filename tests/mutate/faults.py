@@ -27,12 +27,14 @@ class Check:
     partial_transport: bool = False
     scheme: tuple = ()
     over_time: tuple = ()
+    rules: tuple[str, ...] = ()
 
     def words(self) -> str:
         """What sets it apart, for people."""
         parts = ["-".join(map(str, self.layers)), f"{self.lanes} lanes", self.readout, self.optimizer]
         parts += ["no gradient memory"] * (not self.gradient_memory) + ["no weight decay"] * (not self.weight_decay)
         parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
+        parts += [f"build of {' and '.join(self.rules)}"] * bool(self.rules)
         parts += [f"sparse-bptt over {dict(self.over_time)['steps']} steps"] if self.over_time else []
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
@@ -63,6 +65,7 @@ SPARSE = Check(layers=(6, 5, 3), lanes=4, readout="spike-time", batch_size=1, ba
 STEPS = (("steps", 24), ("tau", 6.0), ("window", 0.6), ("over_time", "max"))
 OVER_TIME = Check(layers=(7, 9, 3, 4), batches=8, over_time=STEPS)
 SHORT_TAPE = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("spike_entries", 200), ("job_entries", 60)))
+BOTH = Check(layers=(7, 9, 3, 4), batches=6, over_time=STEPS, rules=("ttfs", "sparse-bptt"))
 BY_SPIKES = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("gradients", "spikes")))
 
 OVER_TIME_FAULTS = [
@@ -181,9 +184,18 @@ HARDWARE = [
           old="keeps = (stored < 0) == (weight < 0)", new="keeps = (stored < 0) | (weight > 0)",
           why="negative signs stay"),
     Fault(name="early-start", file="hw/control/sequencer.py", check=EVERY_SAMPLE,
-          old="can_overlap = 1 if self._config.gradient_memory and self._config.rule is Rule.TTFS else settled",
+          old="can_overlap = settled | (runs(self._config, self, Rule.TTFS) if self._config.gradient_memory else 0)",
           new="can_overlap = 1",
           why="without a gradient memory a sample starts before the weights of the one before are written"),
+    Fault(name="overlap-of-both", file="hw/control/sequencer.py", check=BOTH,
+          old="runs(self._config, self, Rule.TTFS) if self", new="1 if self",
+          why="beside rule ttfs a sample over time begins before the one before it is through"),
+    Fault(name="columns-of-both", file="hw/rules/ttfs.py", check=BOTH, old="Cat(word.tile, word.column, Const(0, 1))",
+          new="Cat(word.tile, word.column, Const(1, 1))", why="rule ttfs adds its gradients to rows"),
+    Fault(name="lists-of-both", file="hw/io/memory_access.py", check=BOTH, old="listed = runs(c, self, Rule.SPARSE_BPTT) & ",
+          new="listed = ", why="spikes of rule ttfs are read as a list"),
+    Fault(name="counts-of-both", file="hw/rules/units.py", check=BOTH, old="Mux(runs(config, settings, rule), value, chosen)",
+          new="Mux(~runs(config, settings, rule), value, chosen)", why="what comes out is that of the rule that does not run"),
 ]
 
 MODEL = [

@@ -21,7 +21,7 @@ COLLISION, TRANSPARENT = "collision", "transparent"
 LAYERS = (9, 11, 6, 3)
 OVER_TIME = OverTimeOptions(steps=12, tau=10.0, window=0.5, over_time="max", rate_lower=0.1)
 BUILDS = {"sgd": {}, "momentum": {"optimizer": Optimizer.SIGN_MOMENTUM}, "no gradient memory": {"gradient_memory": False},
-          "sparse-bptt": OVER_TIME.build(LAYERS)}
+          "sparse-bptt": OVER_TIME.build(LAYERS), "both rules": OVER_TIME.build(LAYERS) | {"rules": list(Rule)}}
 
 
 class Watched(Coldspike):
@@ -48,14 +48,14 @@ def test_nothing_is_read_while_it_is_written(build, monkeypatch, capfd):
     monkeypatch.setattr(Ram, "elaborate", reporting(Ram.elaborate))
     config = CoreConfig.for_network(LAYERS, lanes=4, **BUILDS[build])
     over_time = None
-    if config.rule is Rule.SPARSE_BPTT:
+    if Rule.SPARSE_BPTT in config.rules:
         over_time = OVER_TIME.random_settings(config, np.random.default_rng(2), LAYERS)
     settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL,
                                over_time=over_time)
     with SimulatedDevice(config, top=Watched) as device:
-        check = Verification(GoldenDevice(config), device, settings, seed=1)
-        for _ in range(4):
-            check.run(1, 4)
+        check = Verification(GoldenDevice(config), device, [settings.of(rule) for rule in config.rules], seed=1)
+        for _ in range(3):
+            check.run(3, 4)
     assert check.mismatches == 0
     printed = capfd.readouterr().out
     assert [where for where in printed.split("; ") if where.startswith(COLLISION)] == []

@@ -36,10 +36,14 @@ LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
     ({"optimizer": "adam"}, "'adam' is not a valid Optimizer"),
     ({"optimizer": "sign-momentum", "gradient_memory": False},
      "optimizer = 'sign-momentum' keeps its momentum in the gradient memory: gradient_memory = False allows 'sgd' only"),
-    ({"rule": "bptt"}, "'bptt' is not a valid Rule"),
+    ({"rules": "bptt"}, "'bptt' is not a valid Rule"), ({"rules": ["ttfs", "bptt"]}, "'bptt' is not a valid Rule"),
+    ({"rules": ()}, "rules = (): a build has one at least, of ttfs, sparse-bptt"),
+    ({"rate_loss": True}, "rate_loss = True counts the spikes of neurons over time: rule 'sparse-bptt' alone has it"),
+    ({"rules": list(Rule), "gradient_memory": False},
+     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
     ({"max_steps": 0}, "max_steps = 0: an integer from 1 to 4096 is needed"),
-    ({"rule": "sparse-bptt", "gradient_memory": False},
-     "rule = 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
+    ({"rules": "sparse-bptt", "gradient_memory": False},
+     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
 ])
 def test_refusals(options, text):
     with pytest.raises(ValueError, match=rf"^{re.escape(text)}$"):
@@ -134,10 +138,10 @@ def test_feedback_formats(precision, w, stored):
 def test_digest_depends_on_everything():
     base = CoreConfig()
     other = {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False, "feedback_precision": Precision.FOUR,
-             "partial_transport": True, "rule": Rule.SPARSE_BPTT}
+             "partial_transport": True, "rules": Rule.SPARSE_BPTT}
     others = [CoreConfig(**{f.name: other[f.name] if f.name in other else getattr(base, f.name) - 1})
               for f in dataclasses.fields(base) if f.name != "rate_loss"]
-    others.append(CoreConfig(rule=Rule.SPARSE_BPTT, rate_loss=True))
+    others += [CoreConfig(rules=Rule.SPARSE_BPTT, rate_loss=True), CoreConfig(rules=list(Rule))]
     digests = {config.digest("facts") for config in [base, *others]} | {base.digest(), base.digest("other")}
     assert len(digests) == len(others) + 3 and all(0 <= digest < 1 << 32 for digest in digests)
     assert base.digest("facts") == CoreConfig(**base.as_dict()).digest("facts")

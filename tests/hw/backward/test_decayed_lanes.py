@@ -128,7 +128,7 @@ def run(config, powers, cycles, expected, saturated):
     (2, 1, 50, shrinking, 8, 18),
 ])
 def test_sums_and_contributions(lanes, neurons, steps, powers, tau, error_bits, forms):
-    config = CoreConfig.for_network((neurons, 1), lanes=lanes, rule="sparse-bptt", max_steps=steps, time_bits=tau,
+    config = CoreConfig.for_network((neurons, 1), lanes=lanes, rules="sparse-bptt", max_steps=steps, time_bits=tau,
                                     error_bits=error_bits, error_fraction=6)
     run(config, powers(steps), *requests(config, neurons, powers(steps), forms, random.Random(steps))[:3])
 
@@ -136,7 +136,7 @@ def test_sums_and_contributions(lanes, neurons, steps, powers, tau, error_bits, 
 def test_long_ago():
     """Growths many steps apart: all bits of a difference of steps."""
     for steps in (32, 33, 63):
-        config = CoreConfig.for_network((3, 1), lanes=2, rule="sparse-bptt", max_steps=steps)
+        config = CoreConfig.for_network((3, 1), lanes=2, rules="sparse-bptt", max_steps=steps)
         powers, rng = [1000 + 2000 * n for n in range(steps + 1)], random.Random(steps)
         run(config, powers, *requests(config, 3, powers, (True, False, False, True), rng, often=0)[:3])
 
@@ -146,7 +146,7 @@ def test_saturating_sums(error_bits, tau):
     """Traces saturate without a pulse; errors at both ends, each with one LATENCY cycles after the growth. The next sweep of either
     form finds nothing of that."""
     steps = 134
-    config = CoreConfig.for_network((2, 1), lanes=2, rule="sparse-bptt", max_steps=steps, time_bits=tau, error_bits=error_bits,
+    config = CoreConfig.for_network((2, 1), lanes=2, rules="sparse-bptt", max_steps=steps, time_bits=tau, error_bits=error_bits,
                                     error_fraction=6)
     *stimulus, (traces, errors) = requests(config, 2, ones(steps), (True, False, True), random.Random(tau), often=2)
     limit = 1 << error_bits + tau
@@ -158,7 +158,7 @@ def test_saturating_sums(error_bits, tau):
 def test_room_of_an_error(error_bits, tau, room):
     """So many of the most negative errors just fit; then each one saturates, also in cycles that follow each other."""
     lanes, steps = 4, 2
-    config = CoreConfig.for_network((lanes, 1), lanes=lanes, rule="sparse-bptt", max_steps=steps, time_bits=tau,
+    config = CoreConfig.for_network((lanes, 1), lanes=lanes, rules="sparse-bptt", max_steps=steps, time_bits=tau,
                                     error_bits=error_bits, error_fraction=6)
     cycles, late = [{"by_spikes": 1, "clear_en": 1}], WRITTEN - lanes
     for _ in range(room + 2):
@@ -172,7 +172,7 @@ def test_room_of_an_error(error_bits, tau, room):
 
 def test_traces_saturate_without_a_pulse():
     """Beyond the largest error, too, where that is no larger than the largest trace."""
-    config = CoreConfig.for_network((2, 1), lanes=2, rule="sparse-bptt", max_steps=2, time_bits=9, error_bits=8, error_fraction=5)
+    config = CoreConfig.for_network((2, 1), lanes=2, rules="sparse-bptt", max_steps=2, time_bits=9, error_bits=8, error_fraction=5)
     cycles = [{"clear_en": 1}]
     for n in range(2**17 // 2**9 + 2):
         cycles += [{"grow_en": 1, "lane": k, "step": n > 0} for k in range(2)] + [{}] * (WRITTEN - 2)

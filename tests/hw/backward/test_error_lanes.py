@@ -29,7 +29,7 @@ def added(total, product, power):
 def run(rng, lanes, n_in, events, powers, *, idle=0.0, extreme=False, n_out=8, sum_base=2):
     """``events`` : jobs (fresh, steps or None) and looks (None), one behind the other. Returns the trace and the saturations."""
     blocks = -(-n_in // lanes)
-    config = CoreConfig.for_network((3, 2 * lanes, n_in, n_out), lanes=lanes, rule="sparse-bptt", max_steps=8)
+    config = CoreConfig.for_network((3, 2 * lanes, n_in, n_out), lanes=lanes, rules="sparse-bptt", max_steps=8)
     q, e = config.weight, config.error
     feedback = [[rng.choice((q.min, q.max)) if extreme else rng.randint(q.min, q.max) for _ in range(lanes)]
                 for _ in range(config.feedback_words)]
@@ -111,7 +111,7 @@ def test_room():
     events = [(1, None), *[(0, None)] * 6] + [(0, 1), *[(0, None)] * 6] * 3 + [None, (0, 1)]
     _, expected = run(random.Random(1), 2, 5, events, [1 << 16] * 2, extreme=True, n_out=7)
     assert expected == 2 * 5
-    config = CoreConfig.for_network((3, 4), lanes=2, rule="sparse-bptt", weight_bits=8, weight_fraction=4)
+    config = CoreConfig.for_network((3, 4), lanes=2, rules="sparse-bptt", weight_bits=8, weight_fraction=4)
     assert error_sum_shape(config).width == 38 and error_sum_shape(CoreConfig()).width == CoreConfig().error_sum.bits == 45
 
 

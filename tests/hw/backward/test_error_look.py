@@ -37,7 +37,7 @@ def rate_error(count, bounds, strength):
 @pytest.mark.parametrize("lanes, neurons, p", [(2, 7, 1), (4, 13, 12), (8, 5, 18), (2, 3, 24), (4, 4, 30), (8, 20, 40), (2, 5, 45)])
 def test_random_looks(lanes, neurons, p, idle, rates):
     rng = random.Random(p)
-    config = CoreConfig.for_network((3, 2 * lanes, neurons, 2), lanes=lanes, rule="sparse-bptt", max_steps=4000, job_entries=50,
+    config = CoreConfig.for_network((3, 2 * lanes, neurons, 2), lanes=lanes, rules="sparse-bptt", max_steps=4000, job_entries=50,
                                     rate_loss=rates is not None)
     least, most, upper, lower = rates or (0, 0, 0, 0)
     bounds, strength = {"least": least, "most": most}, {"upper": upper, "lower": lower}

@@ -82,7 +82,7 @@ class Network:
 
 
 def network_for(rng, layers, lanes, *, extreme, beta, scales, steps, **build):
-    config = CoreConfig.for_network(layers, lanes=lanes, rule="sparse-bptt", max_steps=steps, **build)
+    config = CoreConfig.for_network(layers, lanes=lanes, rules="sparse-bptt", max_steps=steps, **build)
     q = config.weight
     feedback = [[rng.choice((q.min, q.max) if extreme else (q.min, q.max, rng.randint(q.min, q.max), rng.randint(-99, 99)))
                  for _ in range(lanes)] for _ in range(config.feedback_words)]

@@ -191,7 +191,7 @@ def jobs_of(config, place, steps, density, rng, limit=None):
 
 
 def build(layers, lanes, steps, **options):
-    return CoreConfig.for_network(layers, lanes=lanes, rule="sparse-bptt", max_steps=steps, **options)
+    return CoreConfig.for_network(layers, lanes=lanes, rules="sparse-bptt", max_steps=steps, **options)
 
 
 def anything(steps, rng):

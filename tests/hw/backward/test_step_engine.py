@@ -287,7 +287,7 @@ def check(samples, rng):
 
 
 def build(layers, lanes, steps, **options):
-    return CoreConfig.for_network(layers, lanes=lanes, rule="sparse-bptt", max_steps=steps,
+    return CoreConfig.for_network(layers, lanes=lanes, rules="sparse-bptt", max_steps=steps,
                                   **{"job_entries": 128, "spike_entries": 256, **options})
 
 

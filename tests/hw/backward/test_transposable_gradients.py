@@ -93,7 +93,7 @@ class Stimulus:
 
 
 def build(lanes, tiles, **options):
-    return CoreConfig(lanes=lanes, weight_tiles=tiles, gradient_words=tiles * lanes, rule="sparse-bptt", max_neurons=4, **options)
+    return CoreConfig(lanes=lanes, weight_tiles=tiles, gradient_words=tiles * lanes, rules="sparse-bptt", max_neurons=4, **options)
 
 
 @pytest.mark.parametrize("lanes, tiles, gradient_bits", [(2, 5, 16), (4, 3, 24), (8, 2, 16), (4, 1, 32), (2, 1, 24)])

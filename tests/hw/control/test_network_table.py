@@ -5,7 +5,7 @@ import random
 import pytest
 
 from coldspike.hw.control.network_table import NetworkTable
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.network import layout
 
 from ..networks import network_of, settings_of
@@ -17,8 +17,8 @@ ROOMY = {"max_layers": 4, "max_neurons": 60, "max_outputs": 60, "weight_tiles": 
          "feedback_words": 9999, "neuron_blocks": 999}
 
 
-def check(config, networks):
-    """Each network in turn: verdict, layout, cycles."""
+def check(config, networks, **changed):
+    """Each network in turn: verdict, layout, cycles; ``changed`` : further settings, which alone may make the verdict bad."""
     dut = NetworkTable(config)
     verdicts = []
 
@@ -26,7 +26,7 @@ def check(config, networks):
         for layers in networks:
             settings = settings_of(config, layers) if len(layers) <= config.max_layers + 1 else {
                 "layers": len(layers) - 1, "size": list(layers[:config.max_layers + 1])}
-            ctx.set(dut.settings, settings)
+            ctx.set(dut.settings, settings | changed)
             ctx.set(dut.start, 1)
             cycles, done = 0, 0
             while not done:
@@ -36,7 +36,7 @@ def check(config, networks):
                 cycles += 1
             cycles -= 1
             expected = len(layers) > 1 and min(layers) > 0 and config.misfit(layers) is None
-            assert fits == expected, layers
+            assert fits == expected or changed, layers
             assert not ctx.get(dut.busy) and not ctx.get(dut.done)
             verdicts.append(fits)
             depth = len(layers) - 1
@@ -74,6 +74,15 @@ def test_each_limit_alone(limit):
 def test_empty_layers_and_no_layers():
     config = CoreConfig.for_network((9, 13, 6), lanes=4)
     assert check(config, [(0, 3, 3), (3, 0, 3), (3, 3, 0), (3,), (65535, 65535), (9, 13, 6)]) == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_rule_that_the_build_lacks():
+    """And what rule sparse-bptt alone asks for: steps, and errors that are shifted."""
+    config = CoreConfig.for_network((9, 13, 6), lanes=4, rules=tuple(Rule), max_steps=20)
+    over_time = {"rule": Rule.SPARSE_BPTT.code, "steps": 20, "error_shift": [1]}
+    for changed, fits in (({"rule": 0}, 1), (over_time, 1), (over_time | {"rule": 2}, 0), (over_time | {"rule": 3}, 0),
+                          (over_time | {"steps": 0}, 0), (over_time | {"steps": 21}, 0), (over_time | {"error_shift": [0]}, 0)):
+        assert check(config, [(9, 13, 6)], **changed) == [fits], changed
 
 
 def test_a_refused_network_leaves_nothing_behind():

@@ -115,7 +115,7 @@ def events_of(rng, steps, inputs, density):
 @pytest.mark.parametrize("gap", [0.0, 0.6])
 def test_layers(layers, lanes, gap):
     rng = random.Random(lanes)
-    config = CoreConfig.for_network(layers, lanes=lanes, weight_bits=8, weight_fraction=5, rule="sparse-bptt", max_steps=12)
+    config = CoreConfig.for_network(layers, lanes=lanes, weight_bits=8, weight_fraction=5, rules="sparse-bptt", max_steps=12)
     weights = [[rng.randint(-30, 40) for _ in range(layers[-2])] for _ in range(layers[-1])]
     samples = [(settings_of(steps, beta), fires, events_of(rng, steps, layers[-2], density)) for steps, beta, fires, density in (
         (6, 0.8, 1, 0.6), (1, 0.9, 1, 1.0), (1, 0.9, 0, 0.5), (3, 0.5, 0, 0.0), (12, 0.93, 0, 0.3), (2, 0.9999999, 1, 1.0),
@@ -127,7 +127,7 @@ def test_layers(layers, lanes, gap):
 def test_both_ends_saturate(fraction):
     """Lanes without a neuron saturate, too, and are not counted; so do potentials that barely do, and do not."""
     rng, layers = random.Random(fraction), (4, 7)
-    config = CoreConfig.for_network(layers, lanes=4, weight_bits=18, weight_fraction=fraction, rule="sparse-bptt", max_steps=8)
+    config = CoreConfig.for_network(layers, lanes=4, weight_bits=18, weight_fraction=fraction, rules="sparse-bptt", max_steps=8)
     q = config.weight
     weights = [[sign if n in (j % 3, j % 3 + 1) else int(n == 3) for n in range(4)] for j, sign in enumerate((q.max, q.min) * 3)]
     weights.append([q.max, q.min, -1, 1])
@@ -137,14 +137,14 @@ def test_both_ends_saturate(fraction):
 
 def test_the_sum_of_a_build_with_few_small_weights_is_wider_than_a_potential():
     """Whose 18 bits are more than those of any current."""
-    config = CoreConfig.for_network((1, 2), lanes=2, weight_bits=4, weight_fraction=2, rule="sparse-bptt", max_steps=4)
+    config = CoreConfig.for_network((1, 2), lanes=2, weight_bits=4, weight_fraction=2, rules="sparse-bptt", max_steps=4)
     assert config.slope.bits < 18 and membrane_sum(config).bits == 19
     check(config, (1, 2), [[7], [-8]], [(settings_of(4, 0.9), 0, [(0, 0), (2, 0)])])
 
 
 def test_the_largest_sums():
     """A potential at its limit and every input at once: more than a current's bits."""
-    config = CoreConfig.for_network((7, 2), lanes=2, weight_bits=16, rule="sparse-bptt", max_steps=8)
+    config = CoreConfig.for_network((7, 2), lanes=2, weight_bits=16, rules="sparse-bptt", max_steps=8)
     weights = [[config.weight.min] * 7, [config.weight.max] * 7]
     (_, sums, _, _), = check(config, (7, 2), weights, [(settings_of(8, 0.9999999), 0, events_of(random.Random(0), 8, 7, 1.0))])
     assert sums == [-(1 << 17) - (7 << 15), (1 << 17) - 1 + 7 * ((1 << 15) - 1)] and sums[0] < config.slope.min

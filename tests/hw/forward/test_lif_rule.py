@@ -18,7 +18,7 @@ EVERYTHING = (1 << 19) - 1
 
 
 def config_of(fraction):
-    return CoreConfig(lanes=2, max_neurons=300, weight_bits=18, weight_fraction=fraction, rule="sparse-bptt", max_steps=20)
+    return CoreConfig(lanes=2, max_neurons=300, weight_bits=18, weight_fraction=fraction, rules="sparse-bptt", max_steps=20)
 
 
 def neuron_rule(f, potential, window):

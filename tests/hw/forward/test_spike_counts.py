@@ -14,7 +14,7 @@ from ..cycles import play
 def test_counts_of_layers(lanes, layers):
     """Two samples: each layer's counts are cleared and grow while the others' stay."""
     rng = random.Random(lanes)
-    config = CoreConfig.for_network(layers, lanes=lanes, rule="sparse-bptt", rate_loss=True, max_steps=300)
+    config = CoreConfig.for_network(layers, lanes=lanes, rules="sparse-bptt", rate_loss=True, max_steps=300)
     dut, cycles, expected, counts = SpikeCounts(config), [], {}, {}
     for _ in range(2):
         base = 0

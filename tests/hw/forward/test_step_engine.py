@@ -216,7 +216,7 @@ def events_of(rng, steps, inputs, density):
 @pytest.mark.parametrize("sizes, lanes", [((6, 9, 3), 4), ((5, 4, 5), 2), ((7, 3), 4), ((3, 1, 1), 2), ((5, 11, 2), 8)])
 def test_samples(sizes, lanes):
     rng = random.Random(lanes)
-    config = CoreConfig.for_network(sizes, lanes=lanes, weight_bits=8, weight_fraction=5, rule="sparse-bptt", max_steps=5)
+    config = CoreConfig.for_network(sizes, lanes=lanes, weight_bits=8, weight_fraction=5, rules="sparse-bptt", max_steps=5)
     weights = weights_of(rng, sizes, -20, 45)
     samples = [Sample(settings_of(steps, window, beta), train, events_of(rng, steps, sizes[0], density), idle)
                for steps, window, beta, train, density, idle in (
@@ -231,7 +231,7 @@ def test_samples(sizes, lanes):
 def test_saturation(fraction):
     """The largest weights: potentials saturate at both ends, sums beyond them are kept whole."""
     rng, sizes = random.Random(fraction), (9, 6, 5)
-    config = CoreConfig.for_network(sizes, lanes=4, weight_bits=18, weight_fraction=fraction, rule="sparse-bptt", max_steps=6)
+    config = CoreConfig.for_network(sizes, lanes=4, weight_bits=18, weight_fraction=fraction, rules="sparse-bptt", max_steps=6)
     q = config.weight
     weights = [[[rng.choice((q.min, q.max)) if k % 2 else (q.max if k % 4 else q.min) for _ in range(n)] for k in range(m)]
                for n, m in zip(sizes, sizes[1:])]
@@ -245,7 +245,7 @@ def test_saturation(fraction):
 
 def test_many_steps():
     rng, sizes = random.Random(4), (8, 6, 2)
-    config = CoreConfig.for_network(sizes, lanes=4, rule="sparse-bptt", max_steps=30)
+    config = CoreConfig.for_network(sizes, lanes=4, rules="sparse-bptt", max_steps=30)
     check(config, sizes, weights_of(rng, sizes, -1500, 2500), [Sample(settings_of(30, 500, 0.95), 1, events_of(rng, 30, 8, 0.2))])
 
 
@@ -257,7 +257,7 @@ def test_a_full_list_leaves_spikes_out(full):
     samples = [Sample(settings_of(4, 30), 1, events_of(rng, 4, sizes[0], density)) for density in (0.5, 0.2)]
 
     def config_of(room):
-        return CoreConfig.for_network(sizes, lanes=4, weight_bits=8, weight_fraction=5, rule="sparse-bptt", max_steps=4,
+        return CoreConfig.for_network(sizes, lanes=4, weight_bits=8, weight_fraction=5, rules="sparse-bptt", max_steps=4,
                                       spike_entries=room)
 
     lengths = [len(layer.events) for layer in golden(config_of(1000), weights, samples[0])]

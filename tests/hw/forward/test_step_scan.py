@@ -30,7 +30,7 @@ def expected_slots(lanes, step, potentials, output, bound):
 def test_steps(lanes, output, listing, window):
     """One step after the other, as close as is allowed; lanes past the end hold potentials that would be sent."""
     rng = random.Random(lanes + window)
-    config = CoreConfig.for_network((5, 21, 21), lanes=lanes, weight_bits=6, weight_fraction=FRACTION, rule="sparse-bptt",
+    config = CoreConfig.for_network((5, 21, 21), lanes=lanes, weight_bits=6, weight_fraction=FRACTION, rules="sparse-bptt",
                                     max_steps=20)
     count = rng.choice((1, lanes - 1, lanes + 1, 21))
     blocks = -(-count // lanes)

@@ -9,14 +9,22 @@ from coldspike.spec.packets import WRITABLE_SPACES, Kind, Space, header
 COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
 
 
-def most_events(config: CoreConfig, layers: tuple[int, ...]) -> int:
-    """Events of the longest good SAMPLE."""
-    return layers[0] if config.rule is Rule.TTFS else config.spike_entries
+def most_events(config: CoreConfig, layers: tuple[int, ...], steps: int) -> int:
+    """Events of the longest good SAMPLE; ``steps`` is T of rule sparse-bptt, 0 while rule ttfs runs, here and below."""
+    return config.spike_entries if steps else layers[0]
 
 
 def last_time(config: CoreConfig, steps: int) -> int:
-    """Largest time of a good event; ``steps`` is T of rule sparse-bptt, 0 otherwise."""
-    return config.window if config.rule is Rule.TTFS else steps - 1
+    """Largest time of a good event."""
+    return steps - 1 if steps else config.window
+
+
+def set_rule(ctx, unit, config: CoreConfig, steps: int) -> None:
+    """Sets the inputs by which a unit of the build knows the rule."""
+    if len(config.rules) > 1:
+        ctx.set(unit.rule, (Rule.SPARSE_BPTT if steps else Rule.TTFS).code)
+    if Rule.SPARSE_BPTT in config.rules:
+        ctx.set(unit.steps, steps)
 
 
 def sample(events: list[tuple[int, int]], label: int | None = None) -> list[int]:
@@ -31,9 +39,9 @@ def columns(space: Space, layer: int, config: CoreConfig, layers: tuple[int, ...
     return layers[layer] if space in COLUMN_SPACES else 1
 
 
-def legal_layers(space: Space, config: CoreConfig, layers: tuple[int, ...]) -> range:
+def legal_layers(space: Space, config: CoreConfig, layers: tuple[int, ...], steps: int) -> range:
     """Layers that ``space`` has."""
-    top, over_time = len(layers) - 1, config.rule is Rule.SPARSE_BPTT
+    top, over_time = len(layers) - 1, steps > 0
     if space in ((Space.LEVEL, Space.ERROR_SUM) if over_time else (Space.JOBS, Space.DECAY)):
         return range(0)
     if space is Space.GRADIENT and not config.gradient_memory:
@@ -77,7 +85,7 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], steps:
             return bad(ErrorCode.LABEL, 0)
         fields |= {"train": middle & 1, "label": value}
     elif kind in (Kind.WRITE, Kind.READ):
-        if middle not in list(Space) or value not in legal_layers(Space(middle), config, layers):
+        if middle not in list(Space) or value not in legal_layers(Space(middle), config, layers, steps):
             return bad(ErrorCode.ADDRESS, 0)
         if middle not in WRITABLE_SPACES if kind is Kind.WRITE else middle == Space.DECAY:
             return bad(ErrorCode.ADDRESS, 0)
@@ -88,7 +96,7 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], steps:
     count = 0
     if kind is Kind.SAMPLE:
         count = packet[1]
-        if count > most_events(config, layers):
+        if count > most_events(config, layers, steps):
             return bad(ErrorCode.LONG, 1)
     elif kind in (Kind.WRITE, Kind.READ):
         if packet[1] >= columns(Space(middle), value, config, layers):
@@ -104,7 +112,7 @@ def judge(packet: list[int], config: CoreConfig, layers: tuple[int, ...], steps:
             index, time = word & 0xFFFF, word >> 16
             if index >= layers[0]:
                 return bad(ErrorCode.INDEX, 1 + n)
-            place = index if config.rule is Rule.TTFS else (time, index)
+            place = (time, index) if steps else index
             if n > 1 and place <= previous:
                 return bad(ErrorCode.ORDER, 1 + n)
             if time > last_time(config, steps):
@@ -125,17 +133,17 @@ def random_good(rng, config: CoreConfig, layers: tuple[int, ...], steps: int = 0
         return [header(kind), 0]
     if kind is Kind.SAMPLE:
         density = rng.choice([0.0, 0.2, 0.6, 1.0])
-        if config.rule is Rule.TTFS:
-            events = [(i, rng.choice([0, config.window, rng.randrange(config.window)]))
-                      for i in range(layers[0]) if rng.random() < density]
-        else:
+        if steps:
             places = [(i, t) for t in range(steps) for i in range(layers[0])]
             count = int(density * min(len(places), config.spike_entries))
             events = [places[n] for n in sorted(rng.sample(range(len(places)), count))]
+        else:
+            events = [(i, rng.choice([0, config.window, rng.randrange(config.window)]))
+                      for i in range(layers[0]) if rng.random() < density]
         return sample(events, rng.choice([None, rng.randrange(layers[-1])]))
     spaces = WRITABLE_SPACES if kind is Kind.WRITE else [space for space in Space if space is not Space.DECAY]
-    space = rng.choice([s for s in spaces if legal_layers(s, config, layers)])
-    layer = rng.choice(legal_layers(space, config, layers))
+    space = rng.choice([s for s in spaces if legal_layers(s, config, layers, steps)])
+    layer = rng.choice(legal_layers(space, config, layers, steps))
     column = rng.randrange(columns(space, layer, config, layers))
     count = elements(space, layer, config, layers, steps) if kind is Kind.WRITE else 0
     return [header(kind, space, layer), column, *(rng.getrandbits(32) for _ in range(count))]
@@ -151,7 +159,7 @@ def broken(rng, packet: list[int], config: CoreConfig, layers: tuple[int, ...], 
     if fault == "lengthen":
         return packet + [rng.getrandbits(32) for _ in range(rng.randrange(1, 4))]
     if fault in ("count", "column"):
-        most = most_events(config, layers)
+        most = most_events(config, layers, steps)
         packet[1] = rng.choice([packet[1] + 1, most + 1, max(0, packet[1] - 1), 1 << 16, 1 << 31, max(layers)])
     elif fault == "kind":
         packet[0] = packet[0] & ~0xFF | rng.choice([0, 5, 15, 17, 0x81, 255])

@@ -13,17 +13,19 @@ from coldspike.spec.packets import Kind, Space, header
 
 from ..networks import network_of
 from ..support import simulate
-from .packets import elements, judge, last_time, most_events, sample
+from .packets import elements, judge, last_time, most_events, sample, set_rule
 
+BOTH = CoreConfig.for_network((5, 3, 2), lanes=2, rules=list(Rule), max_steps=9, spike_entries=8)
 BUILDS = {  # build, network, T (0: rule ttfs)
     "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2), 0),
     "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2), 0),
     "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2), 0),
     "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2), 0),
-    "over time": (CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=9, spike_entries=8), (5, 3, 2), 7),
+    "over time": (CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=9, spike_entries=8), (5, 3, 2), 7),
     "over time, one step": (
-        CoreConfig.for_network((9, 7, 5, 4), lanes=4, rule="sparse-bptt", max_steps=4096, spike_entries=3, partial_transport=True),
+        CoreConfig.for_network((9, 7, 5, 4), lanes=4, rules="sparse-bptt", max_steps=4096, spike_entries=3, partial_transport=True),
         (6, 5, 2), 1),
+    "both rules, single spikes": (BOTH, (5, 3, 2), 0), "both rules, over time": (BOTH, (5, 3, 2), 7),
 }
 
 
@@ -49,8 +51,8 @@ def check(build, steps, running=1):
     async def bench(ctx):
         ctx.set(both.word.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, running)
-        for checker in (both.word, dut) if config.rule is Rule.SPARSE_BPTT else ():
-            ctx.set(checker.steps, time_steps)
+        for checker in (both.word, dut):
+            set_rule(ctx, checker, config, time_steps)
         for word, last, inputs, output, expected in steps:
             ctx.set(both.word.word, {"data": word, "last": last})
             for name, value in inputs.items():
@@ -92,7 +94,7 @@ def test_lengths(build):
     steps = []
     for word, length, last in itertools.product(headers, [*range(11), 1 << 16, 1 << 31], (0, 1)):
         verdict = judge([word, length] if last else [word, length, 0], *build)
-        if length <= most_events(config, layers) and not last and word & 15 == Kind.SAMPLE and length:
+        if length <= most_events(config, layers, time_steps) and not last and word & 15 == Kind.SAMPLE and length:
             verdict = judge([word, length, 0, 1][:3], *build)
             expected = ErrorCode.NONE
         else:
@@ -120,7 +122,7 @@ def test_events(build):
         packet = sample(before) + event + [0] * (not last)
         packet[1] = len(before) + remaining
         verdict = judge(packet, *build)
-        if packet[1] > most_events(config, layers):  # the model would stop at the length: judge the event alone
+        if packet[1] > most_events(config, layers, time_steps):  # the model would stop at the length: judge the event alone
             continue
         here = verdict.words == 2 + len(before)
         inputs_here = {"sample": 1, "final": remaining == 1, "first": previous is None}

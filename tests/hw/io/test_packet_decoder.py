@@ -1,5 +1,6 @@
 """PacketDecoder against tests/hw/io/packets.py: descriptors, payload, tape, slots, errors, timing."""
 
+import dataclasses
 import random
 
 import pytest
@@ -12,11 +13,12 @@ from coldspike.spec.packets import Kind, Space, header
 
 from ..networks import network_of
 from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
-from .packets import broken, judge, random_good, sample
+from .packets import broken, judge, random_good, sample, set_rule
 
 SMALL = CoreConfig.for_network((5, 3, 2), lanes=2)
-OVER_TIME = CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=300, spike_entries=7, job_entries=8)
+OVER_TIME = CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=300, spike_entries=7, job_entries=8)
 """A build without input tape, and without slots that are ever busy."""
+BOTH = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
 
 CASES = {  # build, network, T (0: rule ttfs)
     "5-3-2, 2 lanes": (SMALL, (5, 3, 2), 0),
@@ -25,8 +27,9 @@ CASES = {  # build, network, T (0: rule ttfs)
     "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8), 0),
     "5-3-2 over 3 steps": (OVER_TIME, (5, 3, 2), 3),
     "4-3 over 12 steps, more events than inputs": (
-        CoreConfig.for_network((9, 4, 4), lanes=4, rule="sparse-bptt", max_steps=12, spike_entries=14, partial_transport=True),
+        CoreConfig.for_network((9, 4, 4), lanes=4, rules="sparse-bptt", max_steps=12, spike_entries=14, partial_transport=True),
         (4, 3), 12),
+    "5-3-2 of both rules": (BOTH, (5, 3, 2), 0), "5-3-2 of both rules, over 3 steps": (BOTH, (5, 3, 2), 3),
 }
 BUILDS = {"ttfs": (SMALL, (5, 3, 2), 0), "sparse-bptt": (OVER_TIME, (5, 3, 2), 257)}
 
@@ -39,8 +42,7 @@ def bench_of(dut, config, layers, body=None, steps=0):
     """Testbench that starts the network, then runs ``body``."""
     async def run(ctx):
         ctx.set(dut.network, network_of(config, layers, unused=1))
-        if config.rule is Rule.SPARSE_BPTT:
-            ctx.set(dut.steps, steps)
+        set_rule(ctx, dut, config, steps)
         ctx.set(dut.running, 1)
         if body is not None:
             await body(ctx)
@@ -352,7 +354,7 @@ def test_not_idle_until_the_descriptor_is_taken():
 
 
 @pytest.mark.parametrize("config, steps", [
-    (SMALL, 0), (CoreConfig.for_network((5, 3, 2), lanes=2, rule="sparse-bptt", max_steps=8, spike_entries=7), 8)],
+    (SMALL, 0), (CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=8, spike_entries=7), 8)],
     ids=["ttfs", "sparse-bptt"])
 def test_full_payload_queue_stalls_without_loss(config, steps):
     dut = PacketDecoder(config)

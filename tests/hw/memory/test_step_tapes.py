@@ -13,7 +13,7 @@ READERS = ("spikes_r", "error", "gradient", "active")
 
 
 def build(depth, spikes, jobs):
-    return CoreConfig.for_network((3,) * (depth + 1), lanes=2, rule="sparse-bptt", max_steps=9, spike_entries=spikes,
+    return CoreConfig.for_network((3,) * (depth + 1), lanes=2, rules="sparse-bptt", max_steps=9, spike_entries=spikes,
                                   job_entries=jobs)
 
 

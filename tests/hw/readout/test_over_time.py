@@ -140,7 +140,7 @@ def potentials_of(rng, steps, outputs, kind):
 
 
 def build(outputs, steps, **options):
-    return CoreConfig.for_network((3, outputs), lanes=2, rule="sparse-bptt", max_steps=steps, **options)
+    return CoreConfig.for_network((3, outputs), lanes=2, rules="sparse-bptt", max_steps=steps, **options)
 
 
 @pytest.mark.parametrize("over_time", OverTime)
