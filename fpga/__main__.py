@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..spec.config import CoreConfig, Optimizer
+from ..spec.config import CoreConfig, Optimizer, Rule
 from ..spec.transport import Precision
 from .paths import paths as estimates
 from .placement import Placement, place
@@ -24,23 +24,29 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 TargetName = Annotated[str, typer.Option(help=f"device: {', '.join(TARGETS)}")]
 Layers = Annotated[str, typer.Option(help="largest network of the build")]
 Lanes = Annotated[int, typer.Option(help="multiply-accumulate lanes, a power of two")]
-Rule = Annotated[str, typer.Option(help="sgd or sign-momentum")]
+Optimizers = Annotated[str, typer.Option(help="sgd or sign-momentum")]
 Gradients = Annotated[bool, typer.Option(help="accumulate gradients over a batch; without, weights are updated every sample")]
 Feedback = Annotated[str, typer.Option("--feedback-precision", help=f"feedback weights: {', '.join(Precision)}")]
 Partial = Annotated[bool, typer.Option("--partial-transport", help="build the choice of single weights: top-k, random, change")]
 Decay = Annotated[bool, typer.Option("--weight-decay", help="build weight decay")]
+Learns = Annotated[str, typer.Option("--rule", help=f"learning rules, one or a comma-separated list: {', '.join(Rule)}")]
+Steps = Annotated[int, typer.Option(help="sparse-bptt: most time steps of a sample")]
+Spikes = Annotated[int, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")]
+Jobs = Annotated[int, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 
 @app.command()
 def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
-          optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
+          optimizer: Optimizers = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
           feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
+          rule: Learns = str(Rule.TTFS), max_steps: Steps = 100, spike_entries: Spikes = 4096, job_entries: Jobs = 2048,
           as_json: AsJson = False) -> None:
     """Synthesise the accelerator; print its area by component."""
     device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
                                   feedback_precision=feedback_precision, partial_transport=partial_transport,
-                                  weight_decay=weight_decay)
+                                  weight_decay=weight_decay, rules=rule.split(","), max_steps=max_steps,
+                                  spike_entries=spike_entries, job_entries=job_entries)
     with Console(stderr=True).status("synthesising"):
         netlist = synthesize(config, device, room)
     if as_json:
@@ -51,8 +57,9 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: 
 
 @app.command()
 def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: Lanes = 16,
-        optimizer: Rule = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
+        optimizer: Optimizers = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
         feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
+        rule: Learns = str(Rule.TTFS), max_steps: Steps = 100, spike_entries: Spikes = 4096, job_entries: Jobs = 2048,
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
         planned: Annotated[bool | None, typer.Option("--floorplan/--no-floorplan",
@@ -61,7 +68,8 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
     """Synthesise, place and route; print area, clock rate and the critical path."""
     device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
                                   feedback_precision=feedback_precision, partial_transport=partial_transport,
-                                  weight_decay=weight_decay)
+                                  weight_decay=weight_decay, rules=rule.split(","), max_steps=max_steps,
+                                  spike_entries=spike_entries, job_entries=job_entries)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
         netlist = synthesize(config, device, room, pins=True)
@@ -84,7 +92,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
 
 
 @app.command()
-def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Rule = str(Optimizer.SIGN_MOMENTUM),
+def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Optimizers = str(Optimizer.SIGN_MOMENTUM),
           gradient_memory: Gradients = True,
           count: Annotated[int, typer.Option(help="paths to show")] = 10, as_json: AsJson = False) -> None:
     """Synthesise for ECP5 and estimate the longest paths, without place and route."""
@@ -109,7 +117,8 @@ def settle(target: str, layers: str, lanes: int, *, weight_decay: bool = False, 
     except ValueError as error:
         raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {options.get('optimizer')}: {error}") from error
     parts = [target, layers, str(lanes), str(config.optimizer), *["every-sample"] * (not config.gradient_memory),
-             *["partial"] * config.partial_transport, *["decay"] * weight_decay,
+             *(map(str, config.rules) if config.rules != (Rule.TTFS,) else ()), *["partial"] * config.partial_transport,
+             *["decay"] * weight_decay,
              *[str(config.feedback_precision)] * (config.feedback_precision != Precision.FULL)]
     return TARGETS[target], config, ROOM / "-".join(parts)
 

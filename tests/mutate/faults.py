@@ -168,7 +168,7 @@ HARDWARE = [
           old="address.eq(self.word.address - self.offset)", new="address.eq(self.word.address - self.offset + 1)",
           why="feedback weights land one word further"),
     Fault(name="transport-unwaited", file="hw/rules/ttfs.py", check=TOP_K,
-          old="readout.backward_ready.eq(~backward.busy & ~core.transport.busy)", new="readout.backward_ready.eq(~backward.busy)",
+          old='"backward_ready": ~backward.busy & ~core.transport.busy', new='"backward_ready": ~backward.busy',
           why="the backward pass meets feedback weights on their way"),
     Fault(name="transport-port", file="hw/memory/transposable.py", check=FOUR_LANES,
           old="Mux(reading[1], index, -self", new="Mux(reading[1], -index, -self",
