@@ -16,6 +16,7 @@ from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, Setti
 from .memory.lane_ram import LaneRam
 from .memory.transposable import TransposableMemory
 from .readout.softmax import SoftmaxReadout
+from .rules.shared import SharedLanes
 from .rules.sparse_bptt import SparseBpttUnits
 from .rules.ttfs import TtfsUnits
 from .rules.units import RuleUnits, joint, of_running
@@ -59,7 +60,8 @@ class TrainingCore(wiring.Component):
         m = Module()
         c = self._config
         kinds = [{Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[rule] for rule in c.rules]
-        self._units = [kind(c) for kind in kinds]
+        shared = SharedLanes(c) if len(c.rules) > 1 else None
+        self._units = [kind(c, shared and shared.lent[kind.rule]) for kind in kinds]
         gradient_memory = kinds[-1].gradient_memory  # of several rules that of rows and columns
         m.submodules.sequencer = self.sequencer = Sequencer(c)
         m.submodules.softmax_readout = self.readout = SoftmaxReadout(c)
@@ -69,6 +71,8 @@ class TrainingCore(wiring.Component):
         self._forward = joint(m, c, self.settings, [units.forward for units in self._units], RuleUnits.FORWARD)
         self._backward = joint(m, c, self.settings, [units.backward for units in self._units], RuleUnits.BACKWARD)
         self._add_rules(m)
+        if shared:
+            shared.add(m, self.settings)
         m.submodules.weights = self._weights = TransposableMemory(c)
         m.submodules.feedback = self._feedback = LaneRam(shape_of(c.feedback), c.lanes, c.feedback_words, block=True)
         self._gradients = None

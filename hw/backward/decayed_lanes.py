@@ -8,8 +8,10 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, LifFormats
 from ..arithmetic.delay import delay, delays
+from ..arithmetic.lane_products import LaneProducts
 from ..arithmetic.rounding import overflows, round_shift, saturate
 from ..arithmetic.spread import spread
+from ..lane_parts import Parts, part
 from ..layouts import shape_of
 from ..memory.decay_table import DecayTable
 from ..memory.ram import Ram
@@ -29,6 +31,10 @@ class DecayedLanes(wiring.Component):
     of its own, so a growth is nothing to its neighbours. So have v and x: v is written at once, and x is read only with the decay's
     power, which keeps a sum away for few cycles and needs no registers until then.
 
+    Parameters
+    ----------
+    lent : ``decay_products``, if they are not its own.
+
     Members
     -------
     by_spikes : In(1). Steps go down, and sums are errors. Stable while anything is in work.
@@ -46,8 +52,8 @@ class DecayedLanes(wiring.Component):
     WRITTEN = 5
     """The sum is read in the third cycle behind a request and written in the seventh behind a growth."""
 
-    def __init__(self, config: CoreConfig):
-        self._config, self._depth = config, -(-config.max_neurons // config.lanes)
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent, self._depth = config, lent or {}, -(-config.max_neurons // config.lanes)
         super().__init__({
             "by_spikes": In(1), "clear_en": In(1), "grow_en": In(1), "read_en": In(1), "block": In(bits_for(self._depth)),
             "lane": In(bits_for(config.lanes)), "step": In(bits_for(config.max_steps)), "value": In(shape_of(config.error)),
@@ -60,6 +66,7 @@ class DecayedLanes(wiring.Component):
         c, formats, clear, step_bits = self._config, LifFormats(self._config), self.clear_en, len(self.step)
         trace, delta = formats.trace, formats.delta
         m.submodules.powers = powers = DecayTable(c, c.lanes)
+        products = part(m, self._lent, "decay_products", lambda: LaneProducts(shape_of(delta), shape_of(DECAY), c.lanes))
         m.d.comb += [powers.w_en.eq(self.powers_w_en), powers.w_addr.eq(self.powers_w_addr), powers.w_data.eq(self.powers_w_data)]
 
         # Element n of each list: the request n cycles behind it.
@@ -86,7 +93,7 @@ class DecayedLanes(wiring.Component):
             place, store = Signal(name=f"place_{k}"), Signal(name=f"store_{k}")
             since = Signal.like(powers.r_addr[k], name=f"since_{k}")
             factor, kept = Signal(DECAY.bits, name=f"factor_{k}"), Signal(shape_of(delta), name=f"kept_{k}")
-            product, seen = Signal(signed(DECAY.bits + delta.bits), name=f"product_{k}"), Signal(shape_of(delta), name=f"seen_{k}")
+            seen = Signal(shape_of(delta), name=f"seen_{k}")
             # Cycles 1 and 2: last growth and how long ago it was.
             m.d.sync += [place.eq(grows[1] & (lanes[1] == k)),
                          since.eq(Mux(by_spikes[k], last.r_data - now[k], now[k] - last.r_data)[:step_bits])]
@@ -96,10 +103,9 @@ class DecayedLanes(wiring.Component):
             m.d.comb += [sums.r_en.eq(fetch[k]), sums.r_addr.eq(fetch_at[k]), powers.r_addr[k].eq(since)]
             with m.If(arrived[k]):
                 m.d.sync += [factor.eq(powers.r_data[k]), kept.eq(sums.r_data)]
-            with m.If(multiply[k]):
-                m.d.sync += product.eq(kept * factor)
+            m.d.comb += [products.en[k].eq(multiply[k]), products.a[k].eq(kept), products.b[k].eq(factor)]
             with m.If(finish[k]):
-                m.d.sync += seen.eq(round_shift(product, DECAY.fraction))
+                m.d.sync += seen.eq(round_shift(products.product[k], DECAY.fraction))
             # Cycle 7: the growing lane's sum, or a reading's contributions.
             grown = Signal(signed(delta.bits + 1), name=f"grown_{k}")
             m.d.sync += store.eq(clear | grows[6] & (lanes[6] == k))

@@ -6,6 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..lane_parts import Parts
 from ..layouts import SLOT_BITS, ActiveLayout, NetworkLayout, block_count_bits, feedback_offset, shape_of, spike_layout
 from .feed import ErrorFeed
 from .lanes import BackwardLanes, GradientWordLayout, contribution_shape
@@ -15,6 +16,10 @@ __all__ = ["BackwardEngine"]
 
 class BackwardEngine(wiring.Component):
     """Walks the active lists from the output layer down; stops early where a list is empty. Cycles: model/timing.py.
+
+    Parameters
+    ----------
+    lent : what other rules' engines lend its lanes.
 
     Members
     -------
@@ -34,8 +39,8 @@ class BackwardEngine(wiring.Component):
     saturated : Out(2). How many of its e, g, h saturated.
     """
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         layer, count, block = bits_for(config.max_layers), bits_for(config.max_neurons + 1), bits_for(config.neuron_blocks)
         super().__init__({
             "network": In(NetworkLayout(config)), "layer": Out(layer), "start": In(1), "slot": In(SLOT_BITS),
@@ -60,7 +65,7 @@ class BackwardEngine(wiring.Component):
         m = Module()
         c, network = self._config, self.network
         m.submodules.feed = feed = ErrorFeed(c)
-        m.submodules.lanes = lanes = BackwardLanes(c)
+        m.submodules.lanes = lanes = BackwardLanes(c, self._lent)
         wiring.connect(m, feed.o_jobs, lanes.i_jobs)
 
         # The layer in work as l - 1, and how many of its jobs the lanes have not taken yet.

@@ -8,9 +8,11 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, DROPPED_BITS, LifFormats
 from ..arithmetic.delay import delay, delays
+from ..arithmetic.lane_products import LaneProducts
 from ..arithmetic.rounding import overflows, round_shift, saturate
 from ..arithmetic.spread import spread
 from ..arithmetic.wide_product import wide_product
+from ..lane_parts import Parts, part
 from ..layouts import block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
 
@@ -37,6 +39,10 @@ class ErrorJobLayout(data.StructLayout):
 class ErrorLanes(wiring.Component):
     """A job takes max(in_blocks, DEPTH) cycles, the next one follows without a gap: no word is read before the job before wrote it.
 
+    Parameters
+    ----------
+    lent : ``error_products``, if they are not its own.
+
     Members
     -------
     in_blocks, n_in, sum_base : In. Blocks and neurons of the layer before, its first block in the sums. Stable from the cycle
@@ -52,8 +58,8 @@ class ErrorLanes(wiring.Component):
     DEPTH = 4
     BEHIND = 6
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent or {}
         lanes, block = config.lanes, bits_for(config.neuron_blocks)
         super().__init__({
             "in_blocks": In(block_count_bits(config)), "n_in": In(16), "sum_base": In(block),
@@ -70,6 +76,7 @@ class ErrorLanes(wiring.Component):
         c, low, operands = self._config, bits_for(self._config.lanes), LifFormats(self._config).operand
         m.submodules.sums = sums = LaneRam(
             error_sum_shape(c), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
+        products = part(m, self._lent, "error_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.error), c.lanes))
 
         # Job register: the job walks over the presynaptic blocks, and stays for DEPTH cycles if these are fewer.
         job, occupied, final = Signal(ErrorJobLayout(c)), Signal(), Signal()
@@ -109,7 +116,6 @@ class ErrorLanes(wiring.Component):
         for k in range(c.lanes):
             operand, weight = Signal(shape_of(operands), name=f"operand_{k}"), Signal(shape_of(c.weight), name=f"weight_{k}")
             exact = [Signal(error_sum_shape(c), name=f"exact_{k}_{stage}") for stage in (3, 4, 5)]
-            product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
             total = Signal(error_sum_shape(c), name=f"total_{k}")
             rounded = round_shift(sums.r_data[k], DROPPED_BITS)
             m.d.sync += over[k].eq(counted[k] & overflows(rounded, operands))
@@ -120,8 +126,10 @@ class ErrorLanes(wiring.Component):
             with m.If(multiply[k]):
                 m.d.sync += [weight.eq(self.feedback_data[k]), exact[1].eq(exact[0])]
             with m.If(collect[k]):
-                m.d.sync += [product.eq(weight * error[k]), exact[2].eq(exact[1])]
+                m.d.sync += exact[2].eq(exact[1])
+            m.d.comb += [products.en[k].eq(collect[k]), products.a[k].eq(weight), products.b[k].eq(error[k])]
             with m.If(add[k]):
-                m.d.comb += total.eq(Mux(decays[k], round_shift(decayed, DECAY.fraction) << DROPPED_BITS, exact[2]) + product)
+                m.d.comb += total.eq(Mux(decays[k], round_shift(decayed, DECAY.fraction) << DROPPED_BITS, exact[2])
+                                      + products.product[k])
             m.d.comb += [sums.w_data[k].eq(total), sums.s_addr[k].eq(self.sum_addr[k]), self.sum_data[k].eq(sums.s_data[k])]
         return m

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY
 from ..arithmetic.delay import delay
+from ..lane_parts import Parts
 from ..layouts import RateBoundsLayout, RateLossLayout, StepJobLayout, block_count_bits, shape_of
 from ..memory.decay_table import DecayTable
 from .error_lanes import ErrorLanes, error_sum_shape
@@ -32,6 +33,10 @@ class ErrorSweep(wiring.Component):
     ``busy`` is high for FIXED + J max(in_blocks, ErrorLanes.DEPTH) + S cycles, with J the jobs of step >= 2 and S the active
     neurons, in whatever order they come: looks follow jobs without a gap, as they stay WAIT cycles behind on their way.
 
+    Parameters
+    ----------
+    lent : what other rules' engines lend its lanes.
+
     Members
     -------
     start : In(1). Begin; not while ``busy``. busy : Out(1). done : Out(1), in the last busy cycle.
@@ -52,8 +57,8 @@ class ErrorSweep(wiring.Component):
 
     FIXED = FILL + DRAIN
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         index, count, entry = bits_for(config.job_entries), bits_for(config.job_entries + 1), StepJobLayout(config)
         block, word, lanes = bits_for(config.neuron_blocks), bits_for(config.gradient_words), config.lanes
         super().__init__({
@@ -76,7 +81,7 @@ class ErrorSweep(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        m.submodules.lanes = lanes = ErrorLanes(c)
+        m.submodules.lanes = lanes = ErrorLanes(c, self._lent)
         m.submodules.look = look = ErrorLook(c)
         m.submodules.powers = powers = DecayTable(c, 2)
         go, running, wait = Signal(), Signal(), Signal(range(max(FILL, DRAIN)))

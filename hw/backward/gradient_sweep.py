@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY
 from ..arithmetic.delay import delay, delays
+from ..lane_parts import Parts
 from ..layouts import StepJobLayout, StepSpikeLayout, block_count_bits
 from .decayed_lanes import DecayedLanes
 from .lanes import contribution_shape
@@ -36,6 +37,10 @@ class GradientSweep(wiring.Component):
 
     By active neuron, spikes behind the last job are no entries.
 
+    Parameters
+    ----------
+    lent : what other rules' engines lend its lanes.
+
     Members
     -------
     start : In(1). Begin a layer; not while ``busy``. busy, done : Out(1).
@@ -57,8 +62,8 @@ class GradientSweep(wiring.Component):
     """Cycles from a gradient word to the next of the same place: the gradient memory reads in the cycle of ``add_en``, writes in
     the fourth after it, and reads only what was written before."""
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         blocks, job, spike = block_count_bits(config), StepJobLayout(config), StepSpikeLayout(config)
         super().__init__({
             "start": In(1), "busy": Out(1), "done": Out(1), "by_spikes": In(1),
@@ -76,7 +81,7 @@ class GradientSweep(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, low, by_spikes = self._config, bits_for(self._config.lanes), self.by_spikes
-        m.submodules.lanes = lanes = DecayedLanes(c)
+        m.submodules.lanes = lanes = DecayedLanes(c, self._lent)
         take_spike, take_job = Signal(), Signal()
         spike, spike_valid, spikes_over = self._read_ahead(m, "spike", take_spike)
         job, job_valid, jobs_over = self._read_ahead(m, "job", take_job)

@@ -8,7 +8,9 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.lif import LifFormats
 from ..arithmetic.delay import delay, delays
+from ..arithmetic.lane_products import LaneProducts
 from ..arithmetic.spread import spread
+from ..lane_parts import Parts, part
 from ..layouts import block_count_bits, shape_of, spike_layout
 from ..memory.lane_ram import LaneRam
 from .feed import JobLayout
@@ -37,6 +39,10 @@ class GradientWordLayout(data.StructLayout):
 class BackwardLanes(wiring.Component):
     """Takes ``in_blocks`` cycles a job, jobs follow each other without a gap; the pipeline is 5 stages deep.
 
+    Parameters
+    ----------
+    lent : of ``error_products`` and ``time_products`` those that are not its own.
+
     Members
     -------
     layer, first_layer, in_blocks, out_blocks, tile_base, block_base, sum_base, feedback_offset : In. The layer as l - 1,
@@ -54,8 +60,8 @@ class BackwardLanes(wiring.Component):
 
     CONTRIBUTION_LATENCY = 3
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent or {}
         blocks, block = block_count_bits(config), bits_for(config.neuron_blocks)
         feedback = bits_for(config.feedback_words)
         lanes = config.lanes
@@ -78,6 +84,8 @@ class BackwardLanes(wiring.Component):
         c, low = self._config, bits_for(self._config.lanes)
         m.submodules.sums = sums = LaneRam(
             shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
+        products = part(m, self._lent, "error_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.error), c.lanes))
+        changes = part(m, self._lent, "time_products", lambda: LaneProducts(shape_of(c.error), shape_of(c.time), c.lanes))
 
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
@@ -119,21 +127,19 @@ class BackwardLanes(wiring.Component):
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
             weight, fired_late = Signal.like(self.feedback_data[k], name=f"weight_{k}"), Signal(name=f"fired_{k}_late")
-            change = Signal(signed(c.error.bits + c.time.bits + 1), name=f"change_{k}")
             total = Signal(shape_of(c.error_sum), name=f"total_{k}")
-            product = Signal(signed(c.weight.bits + c.error.bits), name=f"product_{k}")
             with m.If(arrived[k]):
                 m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired)]
             with m.If(taking[k]):
                 m.d.sync += weight.eq(self.feedback_data[k])
             with m.If(multiply[k]):
-                m.d.sync += [change.eq(g[k] * time), fired_late.eq(fired)]
-            with m.If(weigh[k]):
-                m.d.sync += product.eq(weight * g[k])
+                m.d.sync += fired_late.eq(fired)
             with m.If(finish[k]):
-                m.d.sync += self.contribution[k].eq(Mux(fired_late, change - (h[k] << c.time_bits), 0))
+                m.d.sync += self.contribution[k].eq(Mux(fired_late, changes.product[k] - (h[k] << c.time_bits), 0))
             with m.If(add[k]):
-                m.d.comb += total.eq(Mux(fresh_sum[k], 0, sums.r_data[k]) + product)
+                m.d.comb += total.eq(Mux(fresh_sum[k], 0, sums.r_data[k]) + products.product[k])
+            m.d.comb += [products.en[k].eq(weigh[k]), products.a[k].eq(weight), products.b[k].eq(g[k]),
+                         changes.en[k].eq(multiply[k]), changes.a[k].eq(g[k]), changes.b[k].eq(time)]
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
             sums.r_en.eq(summing[1]), sums.r_addr.eq(addresses[1]), sums.w_en.eq(summing[2]), sums.w_addr.eq(addresses[2]),

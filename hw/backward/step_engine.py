@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, GradientForm
 from ...spec.registers import SHIFT_BITS
+from ..lane_parts import Parts
 from ..layouts import NetworkLayout, RateBoundsLayout, RateLossLayout, StepJobLayout, StepSpikeLayout, feedback_offset, shape_of
 from .error_sweep import ErrorSweep
 from .gradient_sweep import GradientSweep
@@ -20,6 +21,10 @@ __all__ = ["StepBackwardEngine"]
 class StepBackwardEngine(wiring.Component):
     """From the output layer down sweeps a layer's jobs twice side by side: in reverse time for the errors of the layer before, and
     for the gradients. A sample that overflowed the tape ends at once. Cycles of ``busy``: model/timing.py.
+
+    Parameters
+    ----------
+    lent : what other rules' engines lend its sweeps.
 
     Members
     -------
@@ -39,8 +44,8 @@ class StepBackwardEngine(wiring.Component):
 
     CONTRIBUTION_LATENCY = GradientSweep.CONTRIBUTION_LATENCY
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         job, spike = StepJobLayout(config), StepSpikeLayout(config)
 
         def reader(name, shape, depth):
@@ -69,8 +74,8 @@ class StepBackwardEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, network = self._config, self.network
-        m.submodules.errors = errors = ErrorSweep(c)
-        m.submodules.gradients = gradients = GradientSweep(c)
+        m.submodules.errors = errors = ErrorSweep(c, self._lent)
+        m.submodules.gradients = gradients = GradientSweep(c, self._lent)
         layer, below, shift = self.layer, Signal.like(self.layer), Signal(SHIFT_BITS)
         m.d.comb += below.eq(Mux(layer == 0, 0, layer - 1))
         m.d.sync += shift.eq(self._of_layer(m, below, self.error_shift))

@@ -3,15 +3,17 @@
 Golden model: model/exact/forward.py (sums), model/timing.py (cycles).
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
+from ..arithmetic.lane_products import LaneProducts
 from ..arithmetic.spread import spread
 from ..io.stream_buffer import StreamBuffer
 from ..io.stream_register import StreamRegister
+from ..lane_parts import Parts, part
 from ..layouts import EventLayout, block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
 from ..memory.transposable import TransposableMemory
@@ -33,6 +35,10 @@ class SynapseAccumulator(wiring.Component):
     the accumulators; a layer without events takes one null event, so that they read zero. ``done`` comes
     ACCUMULATOR_DRAIN + 1 cycles after the end token's turn (blocks + ACCUMULATOR_DRAIN for a layer without events).
 
+    Parameters
+    ----------
+    lent : of ``slope_sums``, ``level_sums`` and ``event_products`` those that are not its own.
+
     Members
     -------
     tile_base, blocks, base : In. First weight tile, output blocks and first accumulator block of the layer; stable
@@ -44,8 +50,8 @@ class SynapseAccumulator(wiring.Component):
     done : Out(1). One cycle; all sums are readable from the next cycle on.
     """
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent or {}
         block, lanes = bits_for(config.neuron_blocks), config.lanes
         super().__init__({
             "tile_base": In(bits_for(config.weight_tiles)),
@@ -62,9 +68,11 @@ class SynapseAccumulator(wiring.Component):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
         # The first read port adds, the second serves the scan of the previous layer.
-        sums = [LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
-                for q in (c.slope, c.level)]
-        m.submodules.slope_sums, m.submodules.level_sums = slope_sums, level_sums = sums
+        slope_sums, level_sums = sums = [
+            part(m, self._lent, name, lambda q=q: LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True,
+                                                          ahead=True))
+            for name, q in (("slope_sums", c.slope), ("level_sums", c.level))]
+        products = part(m, self._lent, "event_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.time), c.lanes))
 
         tile_base, blocks, base = (delay(m, signal, 1, name) for signal, name in (
             (self.tile_base, "tile_base_here"), (self.blocks, "blocks_here"), (self.base, "base_here")))
@@ -104,7 +112,7 @@ class SynapseAccumulator(wiring.Component):
         pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 1)]
         m.d.comb += [
             pipe[0].issue.eq(issue), pipe[0].end.eq(finish & event.end), pipe[0].first.eq(first), pipe[0].null.eq(null),
-            pipe[0].address.eq(base + block), pipe[0].time.eq(event.time),
+            pipe[0].address.eq(base + block), pipe[0].time.eq(Mux(null, 0, event.time)),
         ]
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
         here, ahead = pipe[arrived], pipe[arrived - 1]
@@ -113,16 +121,13 @@ class SynapseAccumulator(wiring.Component):
         add, fresh = spread(m, here.issue, c.lanes, "add"), spread(m, here.first, c.lanes, "fresh")
         for k in range(c.lanes):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
-            product = Signal(signed(c.weight.bits + c.time.bits), name=f"product_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
             with m.If(multiply[k]):
-                m.d.sync += [
-                    weight.eq(Mux(null_weight[k], 0, self.w_data[k])),
-                    product.eq(Mux(null_weight[k], 0, self.w_data[k] * time[k])),
-                ]
+                m.d.sync += weight.eq(Mux(null_weight[k], 0, self.w_data[k]))
+            m.d.comb += [products.en[k].eq(multiply[k]), products.a[k].eq(self.w_data[k]), products.b[k].eq(time[k])]
             with m.If(add[k]):
                 m.d.comb += [slope.eq(Mux(fresh[k], 0, slope_sums.r_data[k]) + weight),
-                             level.eq(Mux(fresh[k], 0, level_sums.r_data[k]) + product)]
+                             level.eq(Mux(fresh[k], 0, level_sums.r_data[k]) + products.product[k])]
             m.d.comb += [
                 slope_sums.w_data[k].eq(slope), level_sums.w_data[k].eq(level),
                 self.slopes[k].eq(slope_sums.s_data[k]), self.levels[k].eq(level_sums.s_data[k]),

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..arithmetic.draining import draining_enable
+from ..lane_parts import Parts
 from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
 from .rule import SpikeLayout, TtfsRule
@@ -28,6 +29,10 @@ class ForwardEngine(wiring.Component):
     """Runs one sample at a time: accumulates each layer's events while the previous layer's neurons are still being
     scanned, and sends the output layer's neurons to the readout. Cycles: model/timing.py.
 
+    Parameters
+    ----------
+    lent : what other rules' engines lend its accumulator.
+
     Members
     -------
     network, readout, level_clip, slope_clip : In. Stable while busy.
@@ -46,8 +51,8 @@ class ForwardEngine(wiring.Component):
     clips : Out(2). A level, a slope derivative was clipped in a training sample.
     """
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         factor, block = config.factor.bits, bits_for(config.neuron_blocks)
         super().__init__({
             "network": In(NetworkLayout(config)), "readout": In(1), "level_clip": In(factor), "slope_clip": In(factor),
@@ -68,7 +73,7 @@ class ForwardEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, network = self._config, self.network
-        m.submodules.accumulator = accumulator = SynapseAccumulator(c)
+        m.submodules.accumulator = accumulator = SynapseAccumulator(c, self._lent)
         m.submodules.scan = scan = NeuronScan(c)
         # The rule's pipeline moves only while a scan feeds it (through a register) or slots are still inside.
         rule = TtfsRule(c)

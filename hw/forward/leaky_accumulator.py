@@ -2,7 +2,7 @@
 in between. Golden model: model/exact/lif.py (integrate, currents).
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,10 +10,12 @@ from ...spec.config import CoreConfig, bits_for
 from ...spec.formats import Q
 from ...spec.lif import DECAY, LifFormats
 from ..arithmetic.delay import delay
+from ..arithmetic.lane_products import LaneProducts
 from ..arithmetic.rounding import overflows, saturate
 from ..arithmetic.spread import spread
 from ..io.stream_buffer import StreamBuffer
 from ..io.stream_register import StreamRegister
+from ..lane_parts import Parts, part
 from ..layouts import block_count_bits, shape_of
 from ..memory.lane_ram import LaneRam
 from ..memory.transposable import TransposableMemory
@@ -58,6 +60,10 @@ class LeakyAccumulator(wiring.Component):
     after ``start``) and E events that wait when their turn comes: the last event ends in cycle B (1 + E) - 1, ``done`` comes
     two cycles later. The next ``start`` may come in that cycle: steps are TURN + B (1 + E) cycles apart.
 
+    Parameters
+    ----------
+    lent : of ``sums``, ``potentials`` and ``leak_products`` those that are not its own.
+
     Members
     -------
     tile_base, blocks, base, size : In. First weight tile, output blocks, first block of the sums, neurons of the layer; stable from
@@ -78,8 +84,8 @@ class LeakyAccumulator(wiring.Component):
 
     TURN = 2
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent or {}
         block, lanes = bits_for(config.neuron_blocks), config.lanes
         super().__init__({
             "tile_base": In(bits_for(config.weight_tiles)), "blocks": In(block_count_bits(config)), "base": In(block),
@@ -150,8 +156,11 @@ class LeakyAccumulator(wiring.Component):
         c, lanes, membrane = self._config, self._config.lanes, LifFormats(self._config).membrane
         total = membrane_sum(c)
         # The first read port adds, leaks and serves the host. V has one reader, who knows his addresses a cycle ahead himself.
-        m.submodules.sums = sums = LaneRam(shape_of(total), lanes, c.neuron_blocks, transparent=True, ahead=True)
-        m.submodules.potentials = potentials = LaneRam(shape_of(membrane), lanes, c.neuron_blocks, second=True, ahead=True)
+        sums = part(m, self._lent, "sums",
+                    lambda: LaneRam(shape_of(total), lanes, c.neuron_blocks, transparent=True, ahead=True))
+        potentials = part(m, self._lent, "potentials",
+                          lambda: LaneRam(shape_of(membrane), lanes, c.neuron_blocks, second=True, ahead=True))
+        products = part(m, self._lent, "leak_products", lambda: LaneProducts(shape_of(membrane), shape_of(DECAY), lanes))
         m.d.comb += [
             sums.r_en.eq(pipe[0].leak | pipe[2].add | self.sum_en),
             sums.r_addr.eq(Mux(pipe[0].leak, pipe[0].address, Mux(pipe[2].add, pipe[2].address, self.sum_addr))),
@@ -169,20 +178,21 @@ class LeakyAccumulator(wiring.Component):
         for k in range(lanes):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             sum_now, potential = Signal(shape_of(total), name=f"sum_{k}"), Signal(shape_of(membrane), name=f"potential_{k}")
-            product, fired = Signal(signed(membrane.bits + DECAY.bits), name=f"product_{k}"), Signal(name=f"fired_{k}")
+            fired = Signal(name=f"fired_{k}")
             with m.If(look[k]):
                 m.d.comb += sum_now.eq(Mux(fresh[k], 0, sums.r_data[k]))
                 m.d.sync += potential.eq(saturate(sum_now, membrane))
             m.d.sync += over[k].eq(overflows(sum_now, membrane) & (~partly[k] | (k <= final)))
+            m.d.comb += [products.en[k].eq(multiply[k]), products.a[k].eq(potential), products.b[k].eq(leak[k])]
             with m.If(multiply[k]):
-                m.d.sync += [product.eq(potential * leak[k]), fired.eq(fires[k] & (potential > membrane.one))]
+                m.d.sync += fired.eq(fires[k] & (potential > membrane.one))
             with m.If(arrive[k]):
                 m.d.sync += weight.eq(self.w_data[k])
             with m.If(add[k]):
                 m.d.comb += sums.w_data[k].eq(sums.r_data[k] + weight)
             with m.Else():
                 # One addition rounds and resets. B = 1.0 needs no case of its own: half a bit more does not reach the next one.
-                m.d.comb += sums.w_data[k].eq((product + Mux(fired, reset, half)) >> DECAY.fraction)
+                m.d.comb += sums.w_data[k].eq((products.product[k] + Mux(fired, reset, half)) >> DECAY.fraction)
             m.d.comb += [
                 potentials.w_data[k].eq(potential), potentials.s_addr[k].eq(self.r_addr[k]),
                 self.potentials[k].eq(potentials.s_data[k]), self.sums[k].eq(sums.r_data[k]),

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import DECAY, LifFormats
 from ..arithmetic.draining import draining_enable
+from ..lane_parts import Parts
 from ..layouts import NetworkLayout, StepJobLayout, StepSpikeLayout, shape_of
 from .leaky_accumulator import LeakyAccumulator, membrane_sum
 from .lif_rule import LifRule, window_shape
@@ -31,6 +32,10 @@ class StepForwardEngine(wiring.Component):
             SCAN + S))                             S: of each block max(1, neurons sent), summed; not in step 0
 
     Sent are, of hidden layers, neurons that fired and, of training samples, those that are active; of the output layer, all.
+
+    Parameters
+    ----------
+    lent : what other rules' engines lend its accumulator.
 
     Members
     -------
@@ -60,8 +65,8 @@ class StepForwardEngine(wiring.Component):
     PRIME = 3  # a layer begins -> its first step starts, with the first event at the walk
     DRAIN = LifRule.LATENCY + 2  # the last slot of a scan is chosen -> it has left the firing rule
 
-    def __init__(self, config: CoreConfig):
-        self._config = config
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
+        self._config, self._lent = config, lent
         layer, step, spike = bits_for(config.max_layers), bits_for(config.max_steps + 1), StepSpikeLayout(config)
         super().__init__({
             "network": In(NetworkLayout(config)), "steps": In(step), "leak": In(DECAY.bits), "window": In(window_shape(config)),
@@ -85,7 +90,7 @@ class StepForwardEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, network = self._config, self.network
-        m.submodules.accumulator = accumulator = LeakyAccumulator(c)
+        m.submodules.accumulator = accumulator = LeakyAccumulator(c, self._lent)
         m.submodules.scan = scan = StepScan(c)
         # The rule's pipeline moves only while a scan feeds it or slots are still inside, as in ForwardEngine.
         rule = LifRule(c)

@@ -9,6 +9,7 @@ from ...spec.packets import Space
 from ..backward.step_engine import StepBackwardEngine
 from ..backward.transposable_gradients import TransposableGradients
 from ..forward.step_engine import StepForwardEngine
+from ..lane_parts import Parts
 from ..memory.step_tapes import StepTapes
 from ..readout.over_time import OverTimeReadout
 from .units import RuleUnits
@@ -21,9 +22,9 @@ class SparseBpttUnits(RuleUnits):
 
     rule, gradient_memory = Rule.SPARSE_BPTT, TransposableGradients
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
         super().__init__(config)
-        self.forward, self.backward = StepForwardEngine(config), StepBackwardEngine(config)
+        self.forward, self.backward = StepForwardEngine(config, lent), StepBackwardEngine(config, lent)
         self.over_time, self.tapes = OverTimeReadout(config), StepTapes(config)
         self.saturated, self.working = self.backward.saturated + self.over_time.saturated, self.forward.busy
 

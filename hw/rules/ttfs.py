@@ -9,6 +9,7 @@ from ..backward.active_list import ActiveList
 from ..backward.engine import BackwardEngine
 from ..backward.gradient_memory import GradientMemory
 from ..forward.engine import ForwardEngine
+from ..lane_parts import Parts
 from ..memory.tapes import SampleTapes
 from .units import RuleUnits
 
@@ -20,9 +21,9 @@ class TtfsUnits(RuleUnits):
 
     rule, gradient_memory = Rule.TTFS, GradientMemory
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, lent: Parts | None = None):
         super().__init__(config)
-        self.forward, self.backward = ForwardEngine(config), BackwardEngine(config)
+        self.forward, self.backward = ForwardEngine(config, lent), BackwardEngine(config, lent)
         self.tapes, self.lists = SampleTapes(config), ActiveList(config)
         self.saturated, self.working = self.backward.saturated, self.forward.working
 

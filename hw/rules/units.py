@@ -16,6 +16,10 @@ __all__ = ["RuleUnits", "joint", "of_running"]
 class RuleUnits:
     """The units that a rule has for itself, and how they hang together and on the core.
 
+    Parameters
+    ----------
+    lent : parts of lanes that the rules of a build take turns with (hw/rules/shared.py).
+
     Members
     -------
     rule : the learning rule. gradient_memory : the class of the memory that takes its contributions in a build of this rule alone.

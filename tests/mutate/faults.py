@@ -77,7 +77,7 @@ OVER_TIME_FAULTS = [
           old="taken.steps.eq(u - next_look.step)", new="taken.steps.eq(u - next_look.step + 1)",
           why="an active neuron sees errors as of a step before its own"),
     Fault(name="trace-rounding", file="hw/backward/decayed_lanes.py", check=OVER_TIME,
-          old="seen.eq(round_shift(product, DECAY.fraction))", new="seen.eq(product >> DECAY.fraction)",
+          old="seen.eq(round_shift(products.product[k], DECAY.fraction))", new="seen.eq(product >> DECAY.fraction)",
           why="decayed sums are rounded down"),
     Fault(name="delta-shift", file="hw/backward/decayed_lanes.py", check=BY_SPIKES,
           old="Mux(self.by_spikes, values[6] << trace.fraction, trace.one)", new="Mux(self.by_spikes, values[6], trace.one)",
