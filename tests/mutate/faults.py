@@ -77,7 +77,7 @@ OVER_TIME_FAULTS = [
           old="taken.steps.eq(u - next_look.step)", new="taken.steps.eq(u - next_look.step + 1)",
           why="an active neuron sees errors as of a step before its own"),
     Fault(name="trace-rounding", file="hw/backward/decayed_lanes.py", check=OVER_TIME,
-          old="seen.eq(round_shift(products.product[k], DECAY.fraction))", new="seen.eq(product >> DECAY.fraction)",
+          old="seen.eq(round_shift(products.product[k], DECAY.fraction))", new="seen.eq(products.product[k] >> DECAY.fraction)",
           why="decayed sums are rounded down"),
     Fault(name="delta-shift", file="hw/backward/decayed_lanes.py", check=BY_SPIKES,
           old="Mux(self.by_spikes, values[6] << trace.fraction, trace.one)", new="Mux(self.by_spikes, values[6], trace.one)",
@@ -194,8 +194,8 @@ HARDWARE = [
           new="Cat(word.tile, word.column, Const(1, 1))", why="rule ttfs adds its gradients to rows"),
     Fault(name="lists-of-both", file="hw/io/memory_access.py", check=BOTH, old="listed = runs(c, self, Rule.SPARSE_BPTT) & ",
           new="listed = ", why="spikes of rule ttfs are read as a list"),
-    Fault(name="counts-of-both", file="hw/rules/units.py", check=BOTH, old="Mux(runs(config, settings, rule), value, chosen)",
-          new="Mux(~runs(config, settings, rule), value, chosen)", why="what comes out is that of the rule that does not run"),
+    Fault(name="lanes-of-both", file="hw/rules/shared.py", check=BOTH, old="mine.eq(of_running(self._config, settings, values))",
+          new="mine.eq(values[0])", why="rule ttfs keeps the lanes while the other one runs"),
 ]
 
 MODEL = [
