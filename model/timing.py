@@ -10,6 +10,7 @@ import numpy as np
 from ..spec import pipeline as at
 from ..spec.transport import BINS
 from . import timing_over_time as over_time
+from .exact.arithmetic import counts
 from .exact.network import ExactNetwork
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 from .exact.record import AccessRecord, SampleRecord, UpdateRecord
@@ -156,7 +157,7 @@ class _Timeline:
         """Busy and exposed cycles as of ``extend``, of samples that begin when the one before is through."""
         outputs, hidden = network.layout[-1].n_out, 0
         send = at.RESULT_HEADER + at.RESULT_WORD * outputs
-        for k, events in enumerate(record.spikes[0].sum((1, 2)).tolist()):
+        for k, events in enumerate(counts(record.spikes[0]).tolist()):
             self._offer(events, 0)
             self._end_update(self.offered + 1)
             self.started = max(self.offered + 1 + (events > 0), self.forward_free, self.settled + 1)

@@ -1,12 +1,11 @@
 """Cycles of a sample of rule sparse-bptt, from what its neurons did. Mirrors the schedules of hw/forward/step_engine.py,
 hw/readout/over_time.py, hw/backward/step_engine.py and its sweeps."""
 
-from heapq import merge
-
 import numpy as np
 
 from ..spec import pipeline as at
 from ..spec.lif import GradientForm, OverTime
+from .exact.arithmetic import counts
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
 __all__ = ["backward", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
@@ -14,7 +13,7 @@ __all__ = ["backward", "forward", "gradient_sweep", "ideal_backward", "jobs_writ
 
 def forward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     """[n] cycles of the forward engine."""
-    cycles = record.spikes[0].sum((1, 2)).numpy() + at.STEP_LOAD
+    cycles = counts(record.spikes[0]).numpy() + at.STEP_LOAD
     for layer, spikes in zip(network.layout, record.spikes, strict=True):
         events = spikes.sum(2).numpy()                                     # [n, T]
         adding = at.STEP_TURN + layer.out_blocks * (1 + events)
@@ -52,8 +51,8 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
             gradients[n] = gradient_sweep(layer, network.config.lanes, spikes[n], jobs[layer.index - 1][n], form)
         errors = np.zeros_like(gradients)
         if layer.index > 1:
-            reach = jobs[layer.index - 1][:, 1:].sum((1, 2))  # those of m = 0 meet no look
-            looks = record.active[layer.index - 2].numpy().sum((1, 2))
+            reach = counts(record.jobs[layer.index - 1][:, 1:]).numpy()  # those of m = 0 meet no look
+            looks = counts(record.active[layer.index - 2]).numpy()
             errors = at.ERROR_SWEEP + reach * max(layer.in_blocks, at.ERROR_DEPTH) + looks
         cycles += learned * (np.maximum(gradients, errors) + at.STEP_LAYER_SWEEPS)
     return cycles - learned * at.STEP_LOOK
@@ -64,14 +63,14 @@ def ideal_backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.nda
     the longer sweep of each layer. What lies between it and ``backward`` is filling and draining, and waiting for memories."""
     cycles = np.zeros(record.samples, np.int64)
     for layer in network.layout:
-        jobs, spikes = (each.sum((1, 2)).numpy() for each in (record.jobs[layer.index - 1], record.spikes[layer.index - 1]))
+        jobs, spikes = (counts(each).numpy() for each in (record.jobs[layer.index - 1], record.spikes[layer.index - 1]))
         by_spikes = np.array([network.settings.gradients.by_spikes(*each, layer.n_in, layer.n_out)
                               for each in zip(jobs.tolist(), spikes.tolist(), strict=True)])
         gradients = np.where(by_spikes, spikes * layer.out_blocks + jobs, jobs * layer.in_blocks + spikes)
         errors = np.zeros_like(gradients)
         if layer.index > 1:
-            reach = record.jobs[layer.index - 1][:, 1:].sum((1, 2)).numpy()
-            errors = reach * layer.in_blocks + record.active[layer.index - 2].sum((1, 2)).numpy()
+            reach = counts(record.jobs[layer.index - 1][:, 1:]).numpy()
+            errors = reach * layer.in_blocks + counts(record.active[layer.index - 2]).numpy()
         cycles += np.maximum(gradients, errors)
     return cycles * record.learned.numpy()
 
@@ -83,18 +82,21 @@ def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray, form
         growing, reading, blocks = jobs[::-1], spikes[::-1], layer.out_blocks
     else:
         growing, reading, blocks = spikes, jobs, layer.in_blocks
-    growers, readers = ([(step, index) for step, index in zip(*(axis.tolist() for axis in each.nonzero()), strict=True)]
-                        for each in (growing, reading))
-    if by_spikes:  # within a step, too, from the last to the first
-        growers, readers = (sorted(each, key=lambda entry: (entry[0], -entry[1])) for each in (growers, readers))
-    elif readers:
-        growers = [entry for entry in growers if entry[0] <= readers[-1][0]]
-    else:
-        return 1
+    # Each step's growths, then its readings; by spikes from the last index to the first.
+    most, entries = max(layer.n_in, layer.n_out), []
+    for is_reader, each in enumerate((growing, reading)):
+        step, index = each.nonzero()
+        entries.append((2 * step + is_reader) * most + (most - 1 - index if by_spikes else index))
+    entries = np.sort(np.concatenate(entries))
+    if not by_spikes:
+        if not reading.any():
+            return 1
+        entries = entries[:int((entries // most % 2).nonzero()[0][-1]) + 1]  # nobody looks at what grows later
+    indices = entries % most
     written, read, safe, grown, end = {}, {}, 0, False, 0
     now = max(blocks, at.SWEEP_FILL)
-    for _, is_reader, index in merge(((step, 0, index) for step, index in growers), ((step, 1, index) for step, index in readers),
-                                     key=lambda entry: entry[:2]):
+    order = (entries // most % 2).tolist(), (most - 1 - indices if by_spikes else indices).tolist()
+    for is_reader, index in zip(*order, strict=True):
         if is_reader and not grown:
             now += 1
         elif is_reader:
@@ -106,4 +108,4 @@ def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray, form
             written[index], grown = begin + at.SUM_WRITTEN, True
             safe, now = max(safe, begin + at.SUM_WRITTEN - index // lanes), begin + 1
             end = now + at.SWEEP_DRAIN - 1
-    return max(end, now if growers or readers else 0) + 1
+    return max(end, now if len(entries) else 0) + 1

@@ -4,12 +4,13 @@ Every tensor is int64 unless said otherwise. Integers are exact: a product goes 
 it provably stays below 2**53.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...spec.formats import Q
 
-__all__ = ["RECIPROCAL_BITS", "bit_length", "matrix_product", "reciprocal", "round_shift", "saturate", "shift",
+__all__ = ["RECIPROCAL_BITS", "bit_length", "count", "counts", "matrix_product", "reciprocal", "round_shift", "saturate", "shift",
            "take_low_bits"]
 
 RECIPROCAL_BITS = 18  # mantissa and quotient width of the one divider
@@ -20,6 +21,16 @@ def saturate(values: Tensor, to: Q) -> tuple[Tensor, Tensor]:
     """``values`` clamped to format ``to``, and the bool mask of the elements that saturated."""
     clamped = values.clamp(to.min, to.max)
     return clamped, clamped != values
+
+
+def count(mask: Tensor) -> int:
+    """True elements of a bool tensor. (NumPy counts bytes ten times faster than torch adds them.)"""
+    return int(np.count_nonzero(mask.numpy()))
+
+
+def counts(mask: Tensor) -> Tensor:
+    """True elements of each of the first axis, [n]."""
+    return torch.tensor([count(each) for each in mask], dtype=torch.int64)
 
 
 def shift(values: Tensor, right: Tensor | int) -> Tensor:

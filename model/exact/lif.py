@@ -11,7 +11,7 @@ from torch import Tensor
 from ...spec.config import CoreConfig
 from ...spec.formats import Q
 from ...spec.lif import DECAY, SURROGATE, SURROGATE_SLOPE, LifFormats, LifSettings
-from .arithmetic import RECIPROCAL_BITS, reciprocal, round_shift, saturate
+from .arithmetic import RECIPROCAL_BITS, count, reciprocal, round_shift, saturate
 
 __all__ = ["LifSpikes", "currents", "decay", "decayed_sums", "fire", "integrate", "surrogate"]
 
@@ -60,7 +60,7 @@ def integrate(config: CoreConfig, settings: LifSettings, current: Tensor, thresh
         reset = 0 if threshold is None else (potential > threshold) * form.one
         potential, over = saturate(decay(decays, potential, 1) + now - reset, form)
         potentials.append(potential)
-        saturations += int(over.sum())
+        saturations += count(over)
     return torch.stack(potentials, 1), saturations
 
 
@@ -95,6 +95,6 @@ def decayed_sums(form: Q, decays: list[int], amounts: Tensor, grows: Tensor, wan
     for t, (amount, grown, rows) in enumerate(zip(amounts.unbind(1), grows.unbind(1), wanted.unbind(1), strict=True)):
         here = grown.nonzero(as_tuple=True)
         value[here], over = saturate(decay(powers, value[here], t - last[here]) + amount[here], form)
-        last[here], saturations = t, saturations + int(over.sum())
+        last[here], saturations = t, saturations + count(over)
         out[place[rows, t]] = decay(powers, value[rows], t - last[rows])
     return out, saturations

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...spec.config import CoreConfig, Rule
 from ...spec.lif import LifSettings
 from . import sparse_bptt
+from .arithmetic import count, counts
 from .lif import LifSpikes, currents, decay, fire, integrate
 from .network import ExactNetwork
 from .readout import output_errors, predictions
@@ -70,14 +71,14 @@ class _Room:
 
     def keep(self, entries: Tensor) -> Tensor:
         """``entries`` bool [n, T, neurons] without those that find no room, in the order of steps, then neurons."""
-        counts = entries.sum((1, 2))
-        over = counts > self.left
+        wanted = counts(entries)
+        over = wanted > self.left
         if bool(over.any()):
             entries = entries.clone()
             rows = over.nonzero()[:, 0]
             flat = entries[rows].flatten(1)
             entries[rows] = (flat & (flat.cumsum(1) <= self.left[rows, None])).view(-1, *entries.shape[1:])
-        self.left = (self.left - counts).clamp(min=0)
+        self.left = (self.left - wanted).clamp(min=0)
         self.over |= over
         return entries
 
@@ -146,7 +147,7 @@ class SparseBpttNetwork(ExactNetwork):
         potential = self._readout(settings, heard[-1])
         logit = sparse_bptt.logits(self.config, settings, potential)
         for l, each in enumerate(heard):
-            self.counters[f"EVENTS_{l}"] += int(each.sum())
+            self.counters[f"EVENTS_{l}"] += count(each)
 
         over, output, jobs = tape.over | halves[0].over | halves[1].over, None, []
         written = learned = torch.zeros(n, dtype=torch.bool)
@@ -162,7 +163,7 @@ class SparseBpttNetwork(ExactNetwork):
             learned = ~over
             if bool(learned.any()):
                 jobs = self._backward(settings, heard, layers, potential, logit, labels, learned)
-        self.counters["OVERFLOWS"] += int(over.sum())
+        self.counters["OVERFLOWS"] += count(over)
         self._keep_lists(heard, layers, active, output, jobs if bool(learned[-1]) else [])
         return logit, predictions(logit), over, self._record(heard, layers, active, jobs, learned, written, train)
 
@@ -198,7 +199,7 @@ class SparseBpttNetwork(ExactNetwork):
                 jobs.insert(0, sparse_bptt.hidden_jobs(self.config, settings, l + 1, jobs[0], back, below))
                 self.counters["ERROR_SATURATIONS"] += jobs[0].saturations
             self.touched[l - 1] |= jobs[0].present.any(0).any(0)
-            self.counters[f"ACTIVE_{l}"] += int(jobs[0].present.sum())
+            self.counters[f"ACTIVE_{l}"] += count(jobs[0].present)
             spikes = heard[l - 1][learned]
             chosen = sparse_bptt.by_spikes(settings, jobs[0], spikes)
             over, clipped = sparse_bptt.accumulate(self.config, settings, self.gradients[l - 1], jobs[0], spikes, chosen)

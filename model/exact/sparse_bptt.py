@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...spec.config import CoreConfig
 from ...spec.lif import DROPPED_BITS, LifFormats, LifSettings, OverTime
-from .arithmetic import matrix_product, round_shift, saturate
+from .arithmetic import count, counts, matrix_product, round_shift, saturate
 from .lif import LifSpikes, decay, decayed_sums
 from .readout import output_errors
 
@@ -45,7 +45,7 @@ def output_jobs(config: CoreConfig, settings: LifSettings, potential: Tensor, lo
     if settings.over_time is OverTime.MAX:
         largest = potential == potential.amax(1, keepdim=True)
         present = largest & (largest.cumsum(1) == 1)
-    return Jobs(torch.where(present, error[:, None], 0), present, int(over.sum()))
+    return Jobs(torch.where(present, error[:, None], 0), present, count(over))
 
 
 def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Jobs, feedback: Tensor, below: LifSpikes) -> Jobs:
@@ -69,7 +69,7 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
         rows = jobs.present[:, t].any(1).nonzero()[:, 0]
         if len(rows):
             value, over = later(t, rows)
-            saturations += int(over.sum())
+            saturations += count(over)
             sums[rows] = (value << DROPPED_BITS) + matrix_product(jobs.error[rows, t], feedback, bound)
             last[rows] = t
         rows = below.active[:, t].any(1).nonzero()[:, 0]
@@ -77,9 +77,9 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
             active, (value, over) = below.active[rows, t], later(t, rows)
             if rates is not None:
                 value, costly = saturate(value + rates[rows], operand_form)
-                saturations += int((costly & active).sum())
+                saturations += count(costly & active)
             change, clipped = saturate(round_shift(value * below.surrogate[rows, t], down), config.error)
-            saturations += int((over & active).sum() + (clipped & active).sum())
+            saturations += count(over & active) + count(clipped & active)
             error[rows, t - 1], present[rows, t - 1] = torch.where(active, change, 0), active
     return Jobs(error, present, saturations)
 
@@ -96,9 +96,9 @@ def rate_errors(settings: LifSettings, layer: int, below: LifSpikes) -> Tensor |
 
 def by_spikes(settings: LifSettings, jobs: Jobs, spikes: Tensor) -> Tensor:
     """bool [n], samples whose gradients are summed by input spike; ``spikes`` bool [n, T, n_in], of the layer before."""
-    counts = jobs.present.sum((1, 2)).tolist(), spikes.sum((1, 2)).tolist()
+    sums = counts(jobs.present).tolist(), counts(spikes).tolist()
     sizes = spikes.shape[2], jobs.error.shape[2]
-    return torch.tensor([settings.gradients.by_spikes(*each, *sizes) for each in zip(*counts, strict=True)])
+    return torch.tensor([settings.gradients.by_spikes(*each, *sizes) for each in zip(*sums, strict=True)])
 
 
 def gradient_words(config: CoreConfig, jobs: Jobs, spikes: Tensor, chosen: Tensor) -> int:
@@ -114,24 +114,40 @@ def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs
                chosen: Tensor) -> tuple[int, int]:
     """Add a batch's gradients to ``gradient`` [n_out, n_in] in place, sample after sample, each in the order of its form: c r from
     the first step to the last, or delta from the last step to the first. Return how many additions saturated, and how many delta.
-    ``spikes`` bool [n, T, n_in], of the layer before; ``chosen`` bool [n], ``by_spikes``. One matrix product where not even the
-    sum of all magnitudes can saturate.
+    ``spikes`` bool [n, T, n_in], of the layer before; ``chosen`` bool [n], ``by_spikes``.
+
+    One matrix product for the neurons of which no sum of magnitudes reaches the limit; the others one after the other.
     """
     forms = [_by_active(config, settings, jobs, spikes, ~chosen), _by_spikes(config, settings, jobs, spikes, chosen)]
     clipped = forms[1][3]
     forms = [form[:3] for form in forms if len(form[0])]
-    bounds = [int(left.abs().sum(0).max()) * int(right.max()) for left, right, _ in forms]
-    if sum(bounds) + int(gradient.abs().max()) <= config.gradient.max:
-        for (left, right, _), bound in zip(forms, bounds, strict=True):
-            gradient += matrix_product(left.T, right, bound)
+    risky = _may_saturate(config, gradient, forms)
+    before = gradient[risky]
+    for left, right, _ in forms:
+        gradient += matrix_product(left.T, right, int(left.abs().sum(0).max()) * int(right.max()))
+    if not len(before):
         return 0, clipped
-    left, right, samples = (torch.cat(each) for each in zip(*forms, strict=True))
     saturations = 0
-    for n in samples.argsort(stable=True).tolist():
-        total, over = saturate(gradient + left[n][:, None] * right[n], config.gradient)
-        gradient.copy_(total)
-        saturations += int(over.sum())
+    left, right, samples = (torch.cat(each) for each in zip(*forms, strict=True))
+    left = left[:, risky]
+    for n in samples.argsort(stable=True)[left.any(1)[samples.argsort(stable=True)]].tolist():
+        before, over = saturate(before + left[n][:, None] * right[n], config.gradient)
+        saturations += count(over)
+    gradient[risky] = before
     return saturations, clipped
+
+
+def _may_saturate(config: CoreConfig, gradient: Tensor, forms: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """Rows of ``gradient`` [n_out, n_in] in which the magnitudes of all that is added might reach the limit, as indices."""
+    reach = gradient.abs().amax(1) + sum(left.abs().sum(0) * right.max() for left, right, _ in forms)
+    rows = (reach > config.gradient.max).nonzero()[:, 0]
+    if len(rows):  # element by element
+        total = gradient[rows].abs()
+        for left, right, _ in forms:
+            mine = left[:, rows].abs()
+            total += matrix_product(mine.T, right, int(mine.sum(0).max()) * int(right.max()))
+        rows = rows[(total > config.gradient.max).any(1)]
+    return rows
 
 
 def _by_active(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor, chosen: Tensor):
