@@ -45,7 +45,7 @@ def content_digest(memories: dict[str, np.ndarray], facts: str) -> str:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Writes the checkpoint of ``folder``, replacing an older one only when the new one is complete."""
     path = folder / CHECKPOINT_NAME
-    facts = json.dumps({"format": FORMAT, **checkpoint.facts}, sort_keys=True)
+    facts = json.dumps({"format": FORMAT, **checkpoint.facts})
     memories = {name: np.ascontiguousarray(array) for name, array in checkpoint.memories.items()}
     with replacing(path) as temporary:
         save_file(memories, temporary, metadata={"facts": facts, "digest": content_digest(memories, facts)})
