@@ -116,7 +116,7 @@ def prepare(device: Device, options: TrainOptions) -> Accelerator:
     """The network of ``options`` with its initial weights on a device."""
     accelerator = Accelerator(device)
     accelerator.configure(options.settings(0))
-    write_memories(accelerator, initial_memories(accelerator, options.seed, options.initial_scale))
+    write_memories(accelerator, initial_memories(accelerator, options.seed, options.initial_scale, options.initial_mean))
     accelerator.clear_counters()
     return accelerator
 

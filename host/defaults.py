@@ -13,7 +13,7 @@ IMAGES: dict[str, dict] = {
 }
 OVER_TIME = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "gain": 2, "error_scales": (8, 4, 0),
              "gradients": "cheaper", "rate_upper": 0.0, "rate_lower": 0.0, "rate_least": 1, "rate_most": 10,
-             "spike_entries": 4096, "job_entries": 4096}
+             "spike_entries": 4096, "job_entries": 4096, "initial_mean": 0.0}
 """Of rule sparse-bptt, unless the data set has its own."""
 
 # Sets of few samples: 100 updates from one transport to the next would be more than an epoch.
@@ -27,7 +27,7 @@ SPARSE: dict[str, dict] = {
     "digits": IMAGES["digits"] | OVER_TIME | {"layers": (64, 100, 10), "timesteps": 50, "over_time": "sum", "gain": 0,
                                               "lr": (1e-3, 6e-5), "error_scales": (4, 0), "initial_scale": (1.9, 0.06)},
     "fashion-mnist": IMAGES["fashion-mnist"] | OVER_TIME | {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.8,
-                                                     "lr": (5e-4,), "error_scales": (12, 6, 0)},
+                                                     "lr": (5e-4,), "error_scales": (12, 6, 0), "gain": 1, "initial_mean": 0.2},
     "nmnist": RECORDINGS | {"layers": (1156, 200, 10), "gain": 0, "epochs": 8, "initial_scale": (0.6,),
                             "error_scales": (4, 0), "spike_entries": 16384, "job_entries": 8192},
     "fsdd": RECORDINGS | SUMMED | {"layers": (128, 100, 10), "initial_scale": (1.0, 0.06)},

@@ -15,8 +15,9 @@ __all__ = ["feedback_random", "initial_memories", "initial_weights", "weight_sca
 
 
 def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
-                    scale: float | Sequence[float] = 1.0) -> list[np.ndarray]:
+                    scale: float | Sequence[float] = 1.0, mean: float | None = None) -> list[np.ndarray]:
     """Kaiming normal weights N(0, scale * sqrt(2 / n_in)), quantised to the weight format; ``scale`` may be one for each layer.
+    Those of the output layer are ``mean`` larger.
 
     Returns one (n_in, n_out) int64 matrix for each weight layer. numpy's RandomState is used because its streams,
     unlike those of Generator, are frozen for good.
@@ -25,8 +26,9 @@ def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
     weight = config.weight
     out = []
     scales = np.broadcast_to(scale, len(layers) - 1)
-    for n_in, n_out, scale in zip(layers, layers[1:], scales, strict=False):
-        real = random.standard_normal((n_in, n_out)) * (scale * np.sqrt(2 / n_in))
+    means = [0.0] * (len(layers) - 2) + [mean or 0.0]
+    for n_in, n_out, scale, offset in zip(layers, layers[1:], scales, means, strict=False):
+        real = random.standard_normal((n_in, n_out)) * (scale * np.sqrt(2 / n_in)) + offset
         out.append(np.clip(np.rint(real * weight.one), weight.min, weight.max).astype(np.int64))
     return out
 
@@ -52,14 +54,15 @@ def generator_states(config: CoreConfig, seed: int) -> dict[str, np.ndarray]:
     return dict(zip(names, seeds.reshape(len(names), -1), strict=True))
 
 
-def initial_memories(accelerator: Accelerator, seed: int, deviations: Sequence[float] = ()) -> dict[str, np.ndarray]:
+def initial_memories(accelerator: Accelerator, seed: int, deviations: Sequence[float] = (),
+                     mean: float | None = None) -> dict[str, np.ndarray]:
     """Contents for ``memories.write_memories`` of the running network: feedback weights as each layer's scheme begins (equal to
     the weights, or random, or of one size), gradients (or momentum) zero. ``deviations`` : of each layer's (or all layers')
-    weights, times sqrt(n_in); empty: the rule's."""
+    weights, times sqrt(n_in); empty: the rule's. ``mean`` : of the output layer's."""
     config, layers = accelerator.config, accelerator.settings.layers
     memories = {name: np.zeros(shape, np.int64) for name, shape in memory_shapes(accelerator).items()}
     scale = weight_scale(accelerator.settings.over_time, deviations)
-    random, weights = feedback_random(seed), initial_weights(config, layers, seed, scale)
+    random, weights = feedback_random(seed), initial_weights(config, layers, seed, scale, mean)
     schemes = accelerator.settings.schemes or (Scheme(feedback="fbp"),) * (len(weights) - 1)
     for l, weight in enumerate(weights, start=1):
         memories[f"weight_{l}"] = weight

@@ -85,6 +85,8 @@ class TrainOptions:
     rate_most: int | None = option("sparse-bptt: more spikes of a neuron in a sample cost", int)
     initial_scale: tuple[float, ...] = option("sparse-bptt: initial weights of a layer with n inputs have this deviation over "
                                               "sqrt(n); one for all layers or a comma-separated list", str, ())
+    initial_mean: float | None = option("sparse-bptt: mean of the output layer's initial weights; above 0 no class's potential "
+                                        "begins with its maximum over time", float)
     spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
     job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
@@ -124,6 +126,8 @@ class TrainOptions:
         for name, choices in (("over_time", OVER_TIME), ("gradients", GRADIENTS)) if self.rule != Rule.TTFS else ():
             if getattr(self, name) not in choices:
                 raise OptionError(f"{flag(name)} {getattr(self, name)!r} is unknown; choose one of: {', '.join(choices)}")
+        if self.initial_mean is not None and not math.isfinite(self.initial_mean):
+            raise OptionError(f"--initial-mean {self.initial_mean}: a finite number is needed")
         scales, depth = self.initial_scale, len(self.layers) - 1
         if len(scales) not in (0, 1, depth) or not all(0 < scale < math.inf for scale in scales):
             raise OptionError(f"--initial-scale {','.join(map(str, scales))}: one number above 0 is needed, or {depth}, one for "

@@ -60,7 +60,8 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
 def initial_network(options: TrainOptions, core: CoreConfig) -> ReferenceNetwork:
     """The network of a run before its first batch."""
     settings = options.settings(0)
-    initial = initial_weights(core, options.layers, options.seed, weight_scale(settings.over_time, options.initial_scale))
+    initial = initial_weights(core, options.layers, options.seed, weight_scale(settings.over_time, options.initial_scale),
+                              options.initial_mean)
     weights = [torch.from_numpy(w.T / core.weight.one).float() for w in initial]
     optimizer = SGD() if options.optimizer == Optimizer.SGD else SignMomentum(MOMENTUM_FACTOR / 2**MOMENTUM_SHIFT)
     moves, feedback = transport(options, core, [weight.numpy().T for weight in weights])

@@ -73,7 +73,9 @@ class Trainer:
         self._active: dict[int, int] = {}  # ACTIVE_l at the last look
         self._wall = self._saved = time.monotonic()
         accelerator.configure(options.settings(self.state.epoch, self.state.position))
-        fresh = initial_memories(accelerator, options.seed, options.initial_scale) if checkpoint is None else None
+        fresh = None
+        if checkpoint is None:
+            fresh = initial_memories(accelerator, options.seed, options.initial_scale, options.initial_mean)
         write_memories(accelerator, fresh or checkpoint.memories)
 
     @property

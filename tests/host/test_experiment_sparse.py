@@ -26,7 +26,7 @@ SMALL = {"rule": "sparse-bptt", "data": "digits", "layers": (64, 12, 9, 10), "la
 
 
 def network(window=0.5, gradients=GradientForm.CHEAPER) -> SparseBpttNetwork:
-    config = CoreConfig.for_network(LAYERS, lanes=2, rule="sparse-bptt", max_steps=STEPS)
+    config = CoreConfig.for_network(LAYERS, lanes=2, rules="sparse-bptt", max_steps=STEPS)
     settings = LifSettings(steps=STEPS, beta=0.9, window=int(window * 4096), scales=(4, 2, 0), gradients=gradients)
     net, generator = SparseBpttNetwork(config, LAYERS, settings), torch.Generator().manual_seed(3)
     for matrices in (net.weights, net.feedback[1:]):

@@ -137,6 +137,8 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rule": "sparse-bptt", "gradients": "both"}, "--gradients 'both' is unknown; choose one of: cheaper, active, spikes"),
         ({"gradients": "active"}, "--gradients active: rule ttfs knows none"),
         ({"rule": "sparse-bptt", "error_scales": "1.5,0"}, "whole numbers are needed"),
+        ({"rule": "sparse-bptt", "initial_mean": math.inf}, "--initial-mean inf: a finite number is needed"),
+        ({"initial_mean": 0.1}, "--initial-mean 0.1: rule ttfs knows none"),
         ({"rules": "bptt"}, "--rules 'bptt' is unknown; choose of: ttfs, sparse-bptt"),
         ({"rules": "ttfs,"}, "--rules '' is unknown"), ({"rules": ""}, "--rules '' is unknown"),
         ({"rules": "sparse-bptt"}, "--rules sparse-bptt: --rule ttfs is not among them; add it"),

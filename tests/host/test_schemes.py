@@ -300,6 +300,8 @@ def test_initial_weights_have_the_deviation_that_was_asked_for(accelerator):
     for l, (size, deviation) in enumerate(((64, 0.5), (90, 2.0)), start=1):
         assert given[f"weight_{l}"].std() / 2**14 * size**0.5 == pytest.approx(deviation, rel=0.1)
         assert usual[f"weight_{l}"].std() / 2**14 * size**0.5 == pytest.approx(20 * (1 - math.exp(-1 / 10)), rel=0.1)
-    one = initial_memories(unit, 3, (0.5,))
+    one, shifted = initial_memories(unit, 3, (0.5,)), initial_memories(unit, 3, (0.5,), 0.25)
+    assert np.array_equal(shifted["weight_1"], one["weight_1"])
+    assert np.array_equal(shifted["weight_2"], one["weight_2"] + unit.config.weight.one // 4)
     assert np.array_equal(one["weight_1"], given["weight_1"]) and not np.array_equal(one["weight_2"], given["weight_2"])
     assert np.array_equal(given["feedback_2"], given["weight_2"])

@@ -14,7 +14,8 @@ def limits(shape):
     return (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
 
 
-@pytest.mark.parametrize("a, b", [(signed(16), unsigned(9)), (signed(18), signed(18)), (signed(36), unsigned(17)), (signed(2), signed(1))])
+@pytest.mark.parametrize("a, b", [(signed(16), unsigned(9)), (signed(18), signed(18)), (signed(36), unsigned(17)),
+                                  (signed(2), signed(1))])
 def test_products(a, b):
     lanes, rng = 3, random.Random(str((a, b)))
     dut = LaneProducts(a, b, lanes)
