@@ -1,27 +1,35 @@
 """The rule of streams, for every stream output of the design: what is offered stays until it is taken."""
 
+import dataclasses
 from functools import partial
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
+from coldspike.hw.backward.error_sweep import ErrorSweep
 from coldspike.hw.backward.feed import ErrorFeed
 from coldspike.hw.control.sequencer import Sequencer
 from coldspike.hw.core import TrainingCore
 from coldspike.hw.forward.engine import ForwardEngine
+from coldspike.hw.forward.step_engine import StepForwardEngine
 from coldspike.hw.io.memory_access import MemoryAccess
 from coldspike.hw.io.packet_decoder import PacketDecoder
 from coldspike.hw.io.stream_register import StreamRegister
 from coldspike.hw.readout.softmax import SoftmaxReadout
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 
 from .bench import Bench
 from .proof import Fault, Proof
 
-__all__ = ["CONFIG", "PROOFS"]
+__all__ = ["BOTH", "CONFIG", "PROOFS"]
 
 CONFIG = CoreConfig.for_network((3, 2, 2), lanes=2, weight_bits=4, weight_fraction=2, time_bits=4, gradient_bits=8, error_bits=8,
                                 error_fraction=4, result_words=4)
 """The build of these proofs: two lanes, two weight layers, the narrowest formats."""
+
+OVER_TIME = dataclasses.replace(CONFIG, rules=(Rule.SPARSE_BPTT,), max_steps=3, spike_entries=8, job_entries=4)
+"""The same of rule sparse-bptt, with the shortest lists."""
+
+BOTH = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
 
 
 def alone(component):
@@ -92,14 +100,48 @@ def forward():
     """The network stands still, ``start`` comes while not busy. Scan and firing rule are cut out: spikes, and the end of a layer,
     may come at any time."""
     bench = Bench(dut := ForwardEngine(CONFIG), fixed=("network", "readout"))
-    network = dut.network
     for part in ("rule", "scan", "tape"):
         bench.cut(part)
+    some_network(bench)
+    bench.assume(~dut.start | ~dut.busy)
+    bench.source(dut.i_payload)
+    return bench
+
+
+def some_network(bench):
+    """The network of the device has layers and blocks that its build has."""
+    network = bench.dut.network
     bench.assume((network.layers >= 1) & (network.layers <= CONFIG.max_layers))
     for l in range(CONFIG.max_layers + 1):
         bench.assume((network.blocks[l] >= 1) & (network.blocks[l] <= -(-CONFIG.max_neurons // CONFIG.lanes)))
-    bench.assume(~dut.start | ~dut.busy)
+
+
+def step_events():
+    """As ``forward_events``, of a rule over time. The list's memory keeps what was read until the next read; its length stands."""
+    bench = Bench(dut := StepForwardEngine(OVER_TIME), fixed=("network", "steps", "leak", "window", "spikes_r_count"))
+    for part in ("rule", "scan"):
+        bench.cut(part)
+    some_network(bench)
+    bench.assume((dut.steps >= 1) & (~dut.start | ~dut.busy))
+    bench.assume(bench.before(dut.spikes_r_en) | bench.steady(dut.spikes_r_entry))
     bench.source(dut.i_payload)
+    events = bench.part("accumulator").i_events
+    end = events.payload.end
+    bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, Value.cast(events.payload))))
+    return bench
+
+
+def error_jobs():
+    """Jobs into the error lanes: one that waits is not overtaken by another, nor by a look. Both lists keep what was read until the
+    next read; they stand while busy."""
+    lists = ("job", "active")
+    bench = Bench(dut := ErrorSweep(OVER_TIME), fixed=("in_blocks", "n_in", "sum_base", "column_base", "feedback_offset", "shift",
+                                                       *(f"{name}_count" for name in lists)))
+    bench.assume((dut.in_blocks >= 1) & (~dut.start | ~dut.busy))
+    for name in lists:
+        bench.assume(bench.before(getattr(dut, f"{name}_en")) | bench.steady(getattr(dut, f"{name}_entry")))
+    jobs = bench.part("lanes").i_jobs
+    bench.require(bench.kept(jobs.valid, jobs.ready, jobs.payload))
     return bench
 
 
@@ -190,4 +232,12 @@ PROOFS = (
           faults=(Fault(name="counts-on", file="hw/forward/engine.py",
                         old="with m.If(taken & from_host & ~events.payload.end):",
                         new="with m.If(events.valid & from_host & ~events.payload.end):"),)),
+    Proof(name="step-events", build=step_events, mode="bmc", depth=20, fault_depth=14,
+          claim="events of a rule over time into the accumulator keep the rule",
+          faults=(Fault(name="reads-on", file="hw/forward/step_engine.py",
+                        old="self.spikes_r_en.eq(more & (~pending | events.ready))", new="self.spikes_r_en.eq(more)"),)),
+    Proof(name="error-jobs", build=error_jobs, mode="bmc", depth=20, fault_depth=14,
+          claim="jobs into the error lanes keep the rule",
+          faults=(Fault(name="loads-early", file="hw/backward/error_sweep.py",
+                        old="(~jobs_left | take_job))", new="(~jobs_left | lanes.i_jobs.valid))"),)),
 )

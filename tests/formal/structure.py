@@ -15,7 +15,7 @@ from amaranth.back import rtlil
 from coldspike.hw.top import Coldspike
 
 from .proof import Fault, Proof
-from .streams import CONFIG
+from .streams import BOTH, CONFIG
 
 __all__ = ["Netlist", "PROOFS", "paths"]
 
@@ -110,6 +110,14 @@ PROOFS = (
                     old="self.o_jobs.valid.eq(valid[7])", new="self.o_jobs.valid.eq(valid[7] & self.o_jobs.ready)"),
               Fault(name="address-waits", file="hw/io/axi_lite.py",
                     old="axi.awready.eq(~have_address)", new="axi.awready.eq(~have_address & axi.awvalid)"),
+          )),
+    Proof(name="valid-before-ready-of-both", build=lambda: Coldspike(BOTH), mode="structure",
+          claim="the same of a build of both rules",
+          faults=(
+              Fault(name="step-waits", file="hw/backward/error_sweep.py", old="lanes.i_jobs.valid.eq(running & job_first)",
+                    new="lanes.i_jobs.valid.eq(running & job_first & lanes.i_jobs.ready)"),
+              Fault(name="words-wait", file="hw/forward/step_engine.py", old="events.valid.eq(pending | (opened & ~more))",
+                    new="events.valid.eq(events.ready & (pending | (opened & ~more)))"),
           )),
 )
 
