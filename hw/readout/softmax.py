@@ -42,8 +42,8 @@ class SoftmaxReadout(wiring.Component):
     spike : In(SpikeLayout); spike_output : In(1). The forward engine's neurons.
     backward_ready : In(1); backward_start : Out(1), backward_slot : Out. Errors are complete; start when ready.
     error_en, error_addr, error_data : read port of the output errors, address {slot, k} (latency 1).
-    status : In. What word 0 of the result says of the sample. handing, handed : Out(1). Its errors wait for the backward
-        engine; its result begins.
+    status : In. What word 0 of the result says of the sample; stable while its result is offered. handing, handed : Out(1). Its
+        errors wait for the backward engine; its result begins.
     o_result : Out(stream ResultLayout).
     working : Out(1). Computing errors.
     """

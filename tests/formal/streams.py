@@ -79,12 +79,14 @@ def memory_access_data():
 
 
 def readout():
-    """The forward engine sends the spikes of the output layer between ``start``, which comes while ``ready``, and the last one."""
+    """The forward engine sends the spikes of the output layer between ``start``, which comes while ``ready``, and the last one.
+    ``status`` stands while the result is offered."""
     bench = Bench(dut := SoftmaxReadout(CONFIG))
     m, collecting = bench.m, Signal(name="collecting")
     spike = dut.spike.item & dut.spike_output
     bench.assume(~dut.start | dut.ready)
     bench.assume(~spike | collecting)
+    bench.assume(~bench.before(dut.o_result.valid) | bench.steady(dut.status))
     with m.If(dut.start):
         m.d.sync += collecting.eq(1)
     with m.Elif(spike & dut.spike.layer_last):
