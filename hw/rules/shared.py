@@ -1,7 +1,7 @@
 """Memories and multipliers of the lanes that the rules of a build take turns with."""
 
 from amaranth.hdl import Module, Shape, signed
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In
 
 from ...spec.config import CoreConfig, Rule
 from ...spec.lif import DECAY, LifFormats
@@ -10,7 +10,7 @@ from ..forward.leaky_accumulator import membrane_sum
 from ..lane_parts import Parts
 from ..layouts import shape_of
 from ..memory.lane_ram import LaneRam
-from .units import of_running
+from .units import take_turns
 
 __all__ = ["SharedLanes"]
 
@@ -53,8 +53,4 @@ class SharedLanes:
         for names, component in self._parts.items():
             m.submodules[names[0]] = component
             users = [self.lent[rule][name] for rule, name in zip(self._config.rules, names, strict=True)]
-            ports = [component.signature.flatten(each) for each in (component, *users)]
-            for (_, member, mine), *theirs in zip(*ports, strict=True):
-                values = [value for _, _, value in theirs]
-                m.d.comb += ([value.eq(mine) for value in values] if member.flow == Out else
-                             mine.eq(of_running(self._config, settings, values)))
+            take_turns(m, self._config, settings, component.signature, component, users, gathered=In)

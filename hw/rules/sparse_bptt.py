@@ -117,7 +117,7 @@ class SparseBpttUnits(RuleUnits):
             with m.Case(Space.JOBS):
                 m.d.comb += [element[:32].eq(job.index | job.step << 16), element[32:].eq(job.value)]
             with m.Default():
-                m.d.comb += element.eq(core.readout.error_data)
+                m.d.comb += element.eq(super().single(m, core))
         return element
 
     def gradient_word(self):

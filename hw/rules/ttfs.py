@@ -73,9 +73,6 @@ class TtfsUnits(RuleUnits):
             Space.SPIKES: [Cat(spike.time, Const(0, FIRED_BIT - c.time.bits), spike.fired) for spike in spikes],
         }
 
-    def single(self, m: Module, core):
-        return core.readout.error_data
-
     def gradient_word(self):
         word = self.backward.word
         if self._config.rules == (Rule.TTFS,):

@@ -1,19 +1,20 @@
 """What the core asks of the units of a rule, and of several rules' units as those of the one that runs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import Flow, Out
 
 from ...spec.config import CoreConfig, Rule
 from ...spec.packets import Space
 from ..layouts import runs
 
-__all__ = ["RuleUnits", "joint", "of_running"]
+__all__ = ["RuleUnits", "joint", "of_running", "take_turns"]
 
 
-class RuleUnits:
+class RuleUnits(ABC):
     """The units that a rule has for itself, and how they hang together and on the core.
 
     Parameters
@@ -43,26 +44,26 @@ class RuleUnits:
         for name, unit in units.items():
             m.submodules[prefix + name] = unit
 
+    @abstractmethod
     def add(self, m: Module, core) -> dict:
         """Make the units submodules of the core, and connect them to each other and to its ports. What they tell the softmax
         readout, by the names of its ports."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connect_access(self, m: Module, core, reads: dict, writes: dict) -> dict[Space, list]:
         """Let the host reach the units' memories; the lanes of each space."""
-        raise NotImplementedError
 
     def single(self, m: Module, core):
         """The element last read of the spaces that hold one a word."""
-        raise NotImplementedError
+        return core.readout.error_data
 
+    @abstractmethod
     def gradient_word(self):
         """Where the backward engine's contributions go, as the build's gradient memory takes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self, m: Module, core, count, running) -> None:
         """Increments that only this rule has, while it is ``running``."""
-        raise NotImplementedError
 
 
 def of_running(config: CoreConfig, settings, values: Sequence):
@@ -80,11 +81,18 @@ def joint(m: Module, config: CoreConfig, settings, engines: Sequence[wiring.Comp
         return engines[0]
     signature = wiring.Signature({name: engines[0].signature.members[name] for name in ports})
     one = signature.create(path=(type(engines[0]).__name__,))
-    for (path, member, mine), *theirs in zip(*(signature.flatten(each) for each in (one, *engines)), strict=True):
+    take_turns(m, config, settings, signature, one, engines, gathered=Out, gated=("start",))
+    return one
+
+
+def take_turns(m: Module, config: CoreConfig, settings, signature: wiring.Signature, one, each: Sequence, *, gathered: Flow,
+               gated: Sequence[str] = ()) -> None:
+    """Connect ``one`` with those of ``each`` rule, all of one signature: members that flow ``gathered`` come from that of the rule
+    that runs, the others go to all, those that are ``gated`` to it alone."""
+    for (path, member, mine), *theirs in zip(*(signature.flatten(ports) for ports in (one, *each)), strict=True):
         values = [value for _, _, value in theirs]
-        if member.flow == Out:
+        if member.flow is gathered:
             m.d.comb += mine.eq(of_running(config, settings, values))
         else:
             for rule, value in zip(config.rules, values, strict=True):
-                m.d.comb += value.eq(mine & runs(config, settings, rule) if path == ("start",) else mine)
-    return one
+                m.d.comb += value.eq(mine & runs(config, settings, rule) if path[0] in gated else mine)

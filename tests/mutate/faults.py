@@ -194,8 +194,9 @@ HARDWARE = [
           new="Cat(word.tile, word.column, Const(1, 1))", why="rule ttfs adds its gradients to rows"),
     Fault(name="lists-of-both", file="hw/io/memory_access.py", check=BOTH, old="listed = runs(c, self, Rule.SPARSE_BPTT) & ",
           new="listed = ", why="spikes of rule ttfs are read as a list"),
-    Fault(name="lanes-of-both", file="hw/rules/shared.py", check=BOTH, old="mine.eq(of_running(self._config, settings, values))",
-          new="mine.eq(values[0])", why="rule ttfs keeps the lanes while the other one runs"),
+    Fault(name="lanes-of-both", file="hw/rules/units.py", check=BOTH, old="mine.eq(of_running(config, settings, values))",
+          new="mine.eq(of_running(config, settings, values) if gathered is Out else values[0])",
+          why="rule ttfs keeps the lanes while the other one runs"),
 ]
 
 MODEL = [
