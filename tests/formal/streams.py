@@ -127,9 +127,7 @@ def step_events():
     bench.assume((dut.steps >= 1) & (~dut.start | ~dut.busy))
     bench.assume(bench.before(dut.spikes_r_en) | bench.steady(dut.spikes_r_entry))
     bench.source(dut.i_payload)
-    events = bench.part("accumulator").i_events
-    end = events.payload.end
-    bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, Value.cast(events.payload))))
+    keeps_events(bench)
     return bench
 
 
@@ -156,12 +154,17 @@ def forward_busy():
 
 
 def forward_events():
-    """Events into the accumulator. Of an end token only the end means anything."""
+    """Events into the accumulator."""
     bench = forward()
+    keeps_events(bench)
+    return bench
+
+
+def keeps_events(bench):
+    """Events into the device's accumulator keep the rule; of an end token only the end means anything."""
     events = bench.part("accumulator").i_events
     end = events.payload.end
     bench.require(bench.kept(events.valid, events.ready, end, Mux(end, 0, Value.cast(events.payload))))
-    return bench
 
 
 def core_results():
