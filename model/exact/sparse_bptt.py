@@ -121,26 +121,28 @@ def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs
     forms = [_by_active(config, settings, jobs, spikes, ~chosen), _by_spikes(config, settings, jobs, spikes, chosen)]
     clipped = forms[1][3]
     forms = [form[:3] for form in forms if len(form[0])]
-    risky = _may_saturate(config, gradient, forms)
+    reaches = [left.abs().sum(0) * right.max() for left, right, _ in forms]
+    risky = _may_saturate(config, gradient, forms, reaches)
     before = gradient[risky]
-    for left, right, _ in forms:
-        gradient += matrix_product(left.T, right, int(left.abs().sum(0).max()) * int(right.max()))
+    for (left, right, _), reach in zip(forms, reaches, strict=True):
+        gradient += matrix_product(left.T, right, int(reach.max()))
     if not len(before):
         return 0, clipped
     saturations = 0
     left, right, samples = (torch.cat(each) for each in zip(*forms, strict=True))
-    left = left[:, risky]
-    for n in samples.argsort(stable=True)[left.any(1)[samples.argsort(stable=True)]].tolist():
+    left, order = left[:, risky], samples.argsort(stable=True)
+    for n in order[left.any(1)[order]].tolist():
         before, over = saturate(before + left[n][:, None] * right[n], config.gradient)
         saturations += count(over)
     gradient[risky] = before
     return saturations, clipped
 
 
-def _may_saturate(config: CoreConfig, gradient: Tensor, forms: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    """Rows of ``gradient`` [n_out, n_in] in which the magnitudes of all that is added might reach the limit, as indices."""
-    reach = gradient.abs().amax(1) + sum(left.abs().sum(0) * right.max() for left, right, _ in forms)
-    rows = (reach > config.gradient.max).nonzero()[:, 0]
+def _may_saturate(config: CoreConfig, gradient: Tensor, forms: list[tuple[Tensor, Tensor, Tensor]],
+                  reaches: list[Tensor]) -> Tensor:
+    """Rows of ``gradient`` [n_out, n_in] in which the magnitudes of all that is added might reach the limit, as indices;
+    ``reaches`` : of each form, a bound [n_out]."""
+    rows = (gradient.abs().amax(1) + sum(reaches) > config.gradient.max).nonzero()[:, 0]
     if len(rows):  # element by element
         total = gradient[rows].abs()
         for left, right, _ in forms:
