@@ -121,6 +121,8 @@ def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs
     forms = [_by_active(config, settings, jobs, spikes, ~chosen), _by_spikes(config, settings, jobs, spikes, chosen)]
     clipped = forms[1][3]
     forms = [form[:3] for form in forms if len(form[0])]
+    if not forms:
+        return 0, clipped
     reaches = [left.abs().sum(0) * right.max() for left, right, _ in forms]
     risky = _may_saturate(config, gradient, forms, reaches)
     before = gradient[risky]

@@ -142,3 +142,13 @@ def test_scales_too_far_apart_are_refused():
     assert LifSettings(steps=3, beta=0.9, window=5, scales=(17, 0)).error_shift(config, 2) == 1
     with pytest.raises(ValueError, match="scale 18 of layer 1 beside 0 of layer 2: at most 17"):
         LifSettings(steps=3, beta=0.9, window=5, scales=(18, 0)).error_shift(config, 2)
+
+
+def test_nothing_to_add_leaves_gradients_at_the_limit():
+    """-2^31, whose magnitude is beyond the largest gradient."""
+    config, settings = CoreConfig.for_network((3, 2), lanes=2, rules="sparse-bptt"), LifSettings(steps=4, window=0, scales=(0,))
+    none, gradient = torch.zeros(2, 4, 2, dtype=torch.int64), torch.full((2, 3), config.gradient.min)
+    for chosen in (torch.zeros(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)):
+        jobs, spikes = sparse_bptt.Jobs(none, none.bool(), 0), torch.zeros(2, 4, 3, dtype=torch.bool)
+        assert sparse_bptt.accumulate(config, settings, gradient, jobs, spikes, chosen) == (0, 0)
+    assert bool((gradient == config.gradient.min).all())
