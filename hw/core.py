@@ -12,14 +12,12 @@ from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .io.memory_access import MemoryAccess
 from .io.stream_buffer import StreamBuffer
-from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, runs, shape_of, spike_layout
+from .layouts import SLOTS, DescriptorLayout, NetworkLayout, ResultLayout, SettingsLayout, shape_of, spike_layout
 from .memory.lane_ram import LaneRam
 from .memory.transposable import TransposableMemory
 from .readout.softmax import SoftmaxReadout
-from .rules.shared import SharedLanes
-from .rules.sparse_bptt import SparseBpttUnits
-from .rules.ttfs import TtfsUnits
-from .rules.units import RuleUnits, joint, of_running
+from .rules.shared import KINDS, SharedLanes
+from .rules.units import RuleUnits, connect_joint, joint, of_running, runs_any
 from .transport.controller import TransportController
 from .transport.precision import decode
 from .update.engine import UpdateEngine
@@ -59,17 +57,20 @@ class TrainingCore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c = self._config
-        kinds = [{Rule.TTFS: TtfsUnits, Rule.SPARSE_BPTT: SparseBpttUnits}[rule] for rule in c.rules]
-        shared = SharedLanes(c) if len(c.rules) > 1 else None
-        self._units = [kind(c, shared and shared.lent[kind.rule]) for kind in kinds]
-        gradient_memory = kinds[-1].gradient_memory  # of several rules that of rows and columns
+        kinds = [kind for kind in KINDS if set(kind.RULES) & set(c.rules)]
+        shared = SharedLanes(c) if len(kinds) > 1 else None
+        self._units = [kind(c, shared and shared.lent[kind]) for kind in kinds]
+        self._owners = [units.rules for units in self._units]
+        gradient_memory = kinds[-1].gradient_memory  # of several that of rows and columns
         m.submodules.sequencer = self.sequencer = Sequencer(c)
         m.submodules.softmax_readout = self.readout = SoftmaxReadout(c)
         m.submodules.update = self._update = UpdateEngine(c, gradient_memory.READ_LATENCY)
         m.submodules.transport = self.transport = TransportController(c)
         m.submodules.memory_access = self.access = MemoryAccess(c)
-        self._forward = joint(m, c, self.settings, [units.forward for units in self._units], RuleUnits.FORWARD)
-        self._backward = joint(m, c, self.settings, [units.backward for units in self._units], RuleUnits.BACKWARD)
+        forwards, backwards = ([getattr(units, name) for units in self._units] for name in ("forward", "backward"))
+        self._forward, self._backward = joint(forwards, RuleUnits.FORWARD), joint(backwards, RuleUnits.BACKWARD)
+        for one, engines in ((self._forward, forwards), (self._backward, backwards)):
+            connect_joint(m, c, self.settings, self._owners, one, engines)
         self._add_rules(m)
         if shared:
             shared.add(m, self.settings)
@@ -93,13 +94,13 @@ class TrainingCore(wiring.Component):
         return m
 
     def _of_running(self, values):
-        return of_running(self._config, self.settings, values)
+        return of_running(self._config, self.settings, self._owners, values)
 
     def _add_rules(self, m):
         """The units of each rule; the readout listens to those of the rule that runs."""
         told = [units.add(m, self) for units in self._units]
         m.d.comb += [getattr(self.readout, name).eq(self._of_running([each[name] for each in told])) for name in told[0]]
-        if len(self._units) > 1:
+        if len(self._config.rules) > 1:
             m.d.comb += [unit.rule.eq(self.settings.rule) for unit in (self.sequencer, self.access)]
 
     def _connect_sequencer(self, m):
@@ -257,8 +258,8 @@ class TrainingCore(wiring.Component):
         for space in dict.fromkeys(space for each in given for space in each):
             lanes = [each[space] for each in given if space in each]
             shown[space] = [self._of_running(of_lane) for of_lane in zip(*lanes)] if len(lanes) > 1 else lanes[0]
-            shows[space] = Cat(runs(self._config, self.settings, units.rule)
-                               for units, each in zip(self._units, given, strict=True) if space in each).any()
+            shows[space] = Cat(runs_any(self._config, self.settings, rules)
+                               for rules, each in zip(self._owners, given, strict=True) if space in each).any()
 
     def _connect_gradients(self, m, read, write):
         gradients, update, access = self._gradients, self._update, self.access
@@ -292,7 +293,9 @@ class TrainingCore(wiring.Component):
             count.error_saturations.eq(saturated), count.weight_saturations.eq(update.saturated),
         ]
         for units in self._units:
-            units.count(m, self, count, runs(self._config, self.settings, units.rule))
+            units.count(m, self, count, runs_any(self._config, self.settings, units.rules))
+        if {Rule.SPARSE_BPTT, Rule.RATE} & set(self._config.rules):
+            m.d.comb += count.membrane_saturations.eq(self._of_running([units.membrane_saturations() for units in self._units]))
         m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]
         m.d.comb += [count[f"active_{l + 1}"].eq(backward.active[l]) for l in range(self._config.max_layers)]
         if self._gradients is not None:

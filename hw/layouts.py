@@ -9,13 +9,13 @@ from ..spec.errors import ErrorCode
 from ..spec.formats import Q
 from ..spec.lif import STRENGTH_BITS, SURROGATE
 from ..spec.packets import Kind, Space
-from ..spec.registers import GAIN_BITS, RULE_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, WINDOW_BITS
+from ..spec.registers import GAIN_BITS, RULE_BITS, SCALE_BITS, SHIFT_BITS, STEP_BITS, TICK_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 
 __all__ = ["ActiveLayout", "DescriptorLayout", "EventLayout", "LogitLayout", "NetworkLayout", "RateBoundsLayout",
            "RateLossLayout", "ResultLayout",
-           "SettingsLayout", "SLOTS", "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "feedback_offset",
-           "rule_port", "runs", "shape_of", "spike_layout"]
+           "SettingsLayout", "SLOTS", "SLOT_BITS", "StepJobLayout", "StepSpikeLayout", "block_count_bits", "coded_port",
+           "feedback_offset", "rule_port", "runs", "shape_of", "spike_layout", "steps_port"]
 
 SLOTS = 4
 """Samples that may be in flight: loading, waiting, in the forward engine, in the backward engine."""
@@ -31,6 +31,17 @@ def shape_of(q: Q) -> Shape:
 def rule_port(config: CoreConfig) -> dict:
     """Port ``rule``, which one runs, of a component that must know it; none in a build of one rule."""
     return {"rule": In(RULE_BITS)} if len(config.rules) > 1 else {}
+
+
+def steps_port(config: CoreConfig) -> dict:
+    """Port ``steps``, T, of a component that must know it; none in a build without a rule over time steps."""
+    return {"steps": In(STEP_BITS)} if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules) else {}
+
+
+def coded_port(config: CoreConfig) -> dict:
+    """Port ``coded``, whether spikes follow a sample's levels, of a component that must know it; none in a build without rule
+    rate."""
+    return {"coded": In(1)} if Rule.RATE in config.rules else {}
 
 
 def runs(config: CoreConfig, holder, rule: Rule) -> Value:
@@ -72,7 +83,9 @@ class SettingsLayout(data.StructLayout):
             "layers": 4,
             **({"rule": RULE_BITS} if len(config.rules) > 1 else {}),
             **({"readout": 1, "level_clip": 16, "slope_clip": 16} if Rule.TTFS in config.rules else {}),
-            **({"steps": STEP_BITS, "window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
+            **({"steps": STEP_BITS} if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules) else {}),
+            **({"coding": 1, "ticks": TICK_BITS} if Rule.RATE in config.rules else {}),
+            **({"window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
                 "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)} if Rule.SPARSE_BPTT in config.rules else {}),
             **({"rate_bounds": RateBoundsLayout(), "rate_loss": data.ArrayLayout(RateLossLayout(), config.max_layers - 1)}
                if config.rate_loss else {}),

@@ -75,6 +75,7 @@ class Coldspike(wiring.Component):
             run.settings.eq(registers.settings), run.start.eq(registers.start), run.stop.eq(registers.stop),
             run.idle.eq(idle), decoder.running.eq(run.running), decoder.network.eq(run.network),
             *(getattr(decoder, name).eq(registers.settings[name]) for name in ("rule", "steps") if hasattr(decoder, name)),
+            *([decoder.coded.eq(registers.settings.coding)] if hasattr(decoder, "coded") else []),
             decoder.slots_busy.eq(core.slots_busy),
             core.settings.eq(registers.settings), core.network.eq(run.network), core.started.eq(run.started),
             core.slot_claimed.eq(decoder.slot_claimed), core.slot.eq(decoder.slot),

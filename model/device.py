@@ -9,9 +9,19 @@ from ..spec.errors import ErrorCode
 from ..spec.lif import STRENGTH_BITS, GradientForm, LifSettings, OverTime, RateLoss
 from ..spec.network import Readout
 from ..spec.packets import Kind, Space
+from ..spec.rate import RateSettings
 from ..spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
 from ..spec.transport import LayerTransport
-from .exact import AccessRecord, ExactNetwork, OverTimeRecord, SampleRecord, SparseBpttNetwork, TtfsNetwork, UpdateRecord
+from .exact import (
+    AccessRecord,
+    ExactNetwork,
+    OverTimeRecord,
+    RateNetwork,
+    SampleRecord,
+    SparseBpttNetwork,
+    TtfsNetwork,
+    UpdateRecord,
+)
 from .exact.transport import exactly_largest, largest
 from .memories import read_column, write_column
 from .packets import Header, SampleStream, judge
@@ -117,16 +127,17 @@ class GoldenDevice:
             return self._report(ErrorCode.NETWORK)
         layers = tuple(get(f"SIZE_{l}") for l in range(depth + 1))
         rule = self._rule()
-        over_time = rule is Rule.SPARSE_BPTT
-        if rule is None or min(layers) < 1 or self.config.misfit(layers) or (over_time and self._bad_over_time(depth)):
+        if rule is None or min(layers) < 1 or self.config.misfit(layers) or self._bad_over_time(rule, depth):
             return self._report(ErrorCode.NETWORK)
         self._choose(rule, layers)
         rates = [get(f"RATE_{l}") for l in range(1, depth + 1)]
         self.network.load(
             [(r & 0xFF, r >> 8) for r in rates], [self._values.get(f"DECAY_{l}", 0) for l in range(1, depth + 1)],
             get("INTERVAL"), get("INTERVAL_START"), [LayerTransport(), *map(self._scheme, range(2, depth + 1))])
-        if over_time:
+        if rule is Rule.SPARSE_BPTT:
             self.network.settings = self._over_time(depth)
+        elif rule is Rule.RATE:
+            self.network.set_rule(RateSettings(steps=get("STEPS"), coded=bool(get("CODING"))), get("TICKS"))
         else:
             self.network.set_rule(Readout(get("READOUT")), get("LEVEL_CLIP"), get("SLOPE_CLIP"))
         self._running, self._sequence = True, 0
@@ -142,7 +153,7 @@ class GoldenDevice:
         if before is None or before.layers != layers:
             self._networks = {}
         if rule not in self._networks:
-            kind = {Rule.TTFS: TtfsNetwork, Rule.SPARSE_BPTT: SparseBpttNetwork}[rule]
+            kind = {Rule.TTFS: TtfsNetwork, Rule.SPARSE_BPTT: SparseBpttNetwork, Rule.RATE: RateNetwork}[rule]
             self._networks[rule] = kind(self.config, layers, top_k=self._top_k)
             self._networks[rule].counters = self._counters
         self.network = self._networks[rule]
@@ -152,8 +163,10 @@ class GoldenDevice:
                 for memory in ("weights", "feedback", "gradients", "output_error"):
                     setattr(self.network, memory, getattr(before, memory))
 
-    def _bad_over_time(self, depth: int) -> bool:
-        shifts = [self._values[f"ERROR_SHIFT_{l}"] for l in range(2, depth + 1)]
+    def _bad_over_time(self, rule: Rule, depth: int) -> bool:
+        if rule is Rule.TTFS:
+            return False
+        shifts = [self._values[f"ERROR_SHIFT_{l}"] for l in range(2, depth + 1)] if rule is Rule.SPARSE_BPTT else []
         return not 1 <= self._values["STEPS"] <= self.config.max_steps or not all(shifts)
 
     def _over_time(self, depth: int) -> LifSettings:
@@ -234,6 +247,10 @@ class GoldenDevice:
             logits, predicted, over, record = (self.network.train(spikes, labels) if packets.train[first]
                                                else self.network.infer(spikes))
             over = over.numpy()
+        elif self.network.rule is Rule.RATE:
+            levels, sent, spikes, labels = packets.rate_samples(first, end)
+            logits, predicted, record = (self.network.train(levels, sent, labels, spikes) if packets.train[first]
+                                         else self.network.infer(levels, sent, spikes))
         else:
             a, fired, labels = packets.samples(first, end)
             logits, predicted, record = (self.network.train(a, fired, labels) if packets.train[first]

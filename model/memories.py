@@ -59,6 +59,12 @@ def _column(network: ExactNetwork, space: Space, layer: int, column: int) -> Ten
         case Space.JOBS:
             step, index, value = network.job_list[layer - 1].unbind(1)
             return index | step << 16 | value << 32
+        case Space.DECAY if network.rule is Rule.RATE:
+            return network.profile[:network.settings.steps + 1]
+        case Space.MEMBRANE:
+            return network.membrane[layer - 1]
+        case Space.ELIGIBILITY:
+            return network.eligibility[layer - 1]
         case Space.DECAY:
             return network.powers[:network.settings.steps + 1]
         case Space.SPIKES:

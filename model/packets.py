@@ -11,7 +11,7 @@ import torch
 
 from ..spec.config import Rule
 from ..spec.errors import ErrorCode
-from ..spec.packets import Kind, Space
+from ..spec.packets import SPIKE_BIT, Kind, Space
 from .exact import ExactNetwork
 from .memories import has_column, has_layer, write_length
 
@@ -75,24 +75,44 @@ def _judge_header(network: ExactNetwork, head: Header) -> ErrorCode:
     return ErrorCode.KIND
 
 
+def _coded(network: ExactNetwork) -> bool:
+    """Whether spikes follow a sample's levels."""
+    return network.rule is Rule.RATE and network.settings.coded
+
+
 def _most_events(network: ExactNetwork) -> int:
-    return network.layers[0] if network.rule is Rule.TTFS else network.config.spike_entries
+    return network.config.spike_entries if network.rule is Rule.SPARSE_BPTT or _coded(network) else network.layers[0]
 
 
-def _last_time(network: ExactNetwork) -> int:
-    return network.config.window if network.rule is Rule.TTFS else network.settings.steps - 1
+def _is_late(network: ExactNetwork, word):
+    """Whether events, one or an array, lie outside the window or behind the last step."""
+    time = word >> 16
+    if network.rule is Rule.SPARSE_BPTT:
+        return time >= network.settings.steps
+    beyond = time > network.config.window
+    if not _coded(network):
+        return beyond
+    step = time & 0x7FFF
+    return (word >> SPIKE_BIT == 0) & beyond | (word >> SPIKE_BIT == 1) & (step >= network.settings.steps)
+
+
+def _place(network: ExactNetwork, word):
+    """What ascends from event to event, of one or an array: of levels the index, of spikes, which follow them, the step, too."""
+    if network.rule is Rule.SPARSE_BPTT:
+        return word
+    level = word & 0xFFFF
+    return level | (word & ~0xFFFF) * (word >> SPIKE_BIT) if _coded(network) else level
 
 
 def _judge_events(network: ExactNetwork, events: list[int]) -> ErrorCode:
     previous = -1
     for event in events:
-        index, time = event & 0xFFFF, event >> 16
-        place = index if network.rule is Rule.TTFS else event
-        if index >= network.layers[0]:
+        place = _place(network, event)
+        if event & 0xFFFF >= network.layers[0]:
             return ErrorCode.INDEX
         if place <= previous:
             return ErrorCode.ORDER
-        if time > _last_time(network):
+        if _is_late(network, event):
             return ErrorCode.TIME
         previous = place
     return ErrorCode.NONE
@@ -127,9 +147,9 @@ class SampleStream:
         count = self.words[np.minimum(self.starts + 1, len(self.words) - 1)].astype(np.int64)
         good = (kind == Kind.SAMPLE) & (lengths == count + 2) & (count <= _most_events(self.network))
         good &= ~self.train | (self.label < self.network.layers[-1])
-        index, time = self.words & 0xFFFF, self.words >> 16
-        outside = (index >= self.network.layers[0]) | (time > _last_time(self.network))
-        place = index if self.network.rule is Rule.TTFS else self.words
+        words = self.words.astype(np.int64)
+        outside = (words & 0xFFFF >= self.network.layers[0]) | _is_late(self.network, words)
+        place = _place(self.network, words)
         bad = outside.copy()
         bad[1:] |= place[1:] <= place[:-1]
         first_event = self.starts[lengths > 2] + 2  # it follows the count, which is no event
@@ -150,6 +170,20 @@ class SampleStream:
         a, fired = np.zeros(shape, np.int64), np.zeros(shape, bool)
         a[row, index], fired[row, index] = time, True
         return torch.from_numpy(a), torch.from_numpy(fired), labels
+
+    def rate_samples(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """Levels and sent as of ``samples``, spikes [n, T, n_in] bool or (of currents) None, labels, of rule rate."""
+        if not _coded(self.network):
+            a, sent, labels = self.samples(first, end)
+            return a, sent, None, labels
+        row, index, time, labels = self._events(first, end)
+        shape, is_spike = (end - first, self.network.layers[0]), time >> (SPIKE_BIT - 16) == 1
+        a, sent = np.zeros(shape, np.int64), np.zeros(shape, bool)
+        level = ~is_spike
+        a[row[level], index[level]], sent[row[level], index[level]] = time[level], True
+        spikes = torch.zeros(shape[0], self.network.settings.steps, shape[1], dtype=torch.bool)
+        spikes[row[is_spike], (time[is_spike] & 0x7FFF).astype(np.int64), index[is_spike]] = True
+        return torch.from_numpy(a), torch.from_numpy(sent), spikes, labels
 
     def samples_over_time(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Spikes [n, T, n_in] bool and labels [n] of the good packets first to end - 1, of rule sparse-bptt."""

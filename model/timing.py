@@ -10,10 +10,11 @@ import numpy as np
 from ..spec import pipeline as at
 from ..spec.transport import BINS
 from . import timing_over_time as over_time
+from . import timing_rate as rate
 from .exact.arithmetic import counts
 from .exact.network import ExactNetwork
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
-from .exact.record import AccessRecord, SampleRecord, UpdateRecord
+from .exact.record import AccessRecord, RateRecord, SampleRecord, UpdateRecord
 
 __all__ = ["TimingModel", "backward", "forward", "transport"]
 
@@ -44,7 +45,7 @@ class TimingModel:
         return {}
 
     def _samples(self, network: ExactNetwork, record: SampleRecord) -> dict[str, int]:
-        before, after = forward(network, record)
+        before, after = (rate.forward if isinstance(record, RateRecord) else forward)(network, record)
         behind, linger = backward(network, record)
         readout = 2 * network.layout[-1].n_out + at.READOUT_FIXED if record.train else 0
         return {
@@ -126,14 +127,14 @@ class _Timeline:
         blocks = -(-network.layers[0] // config.lanes)
         send = at.RESULT_HEADER + at.RESULT_WORD * network.layout[-1].n_out
         hidden = 0
-        for k, events in enumerate(record.events.tolist()):
+        for k, words in enumerate(record.words.tolist()):
             slot = self.sample % at.SLOTS
             self.sample += 1
-            self._offer(events + blocks, self.slot_free[slot])
+            self._offer(words + blocks, self.slot_free[slot])
             self._end_update(self.offered + 1)
             # Without a gradient memory samples do not overlap; that all is settled is known a cycle later.
             ready = self.forward_free if config.gradient_memory else max(self.forward_free, self.settled + 1)
-            self.started = max(self.offered + 1 + (events > 0), ready)
+            self.started = max(self.offered + 1 + (words > 0), ready)
             scan = max(self.started + 1 + before[k], self.readout_free)
             through = scan + after[k] - 1
             self.forward_free = through + 1

@@ -11,20 +11,29 @@ from .formats import Q
 from .network import layout
 from .transport import Precision
 
-__all__ = ["CoreConfig", "Optimizer", "Rule"]
+__all__ = ["CoreConfig", "Optimizer", "Rule", "Schedule"]
 
 
 class Rule(StrEnum):
     """TTFS: single-spike neurons, exact gradients. SPARSE_BPTT: leaky integrate-and-fire neurons over time steps, gradients through
-    active neurons."""
+    active neurons. RATE: such neurons, traces of their rates, one backward pass whatever the number of steps."""
 
     TTFS = "ttfs"
     SPARSE_BPTT = "sparse-bptt"
+    RATE = "rate"
 
     @property
     def code(self) -> int:
         """The rule in register RULE."""
         return list(Rule).index(self)
+
+
+class Schedule(StrEnum):
+    """Of rule rate. SINGLE_STEP (rate_S): the layers advance step by step, the spikes of one step are kept. MULTI_STEP (rate_M): a
+    layer runs all steps before the next, and the spikes of all are kept. The numbers are the same."""
+
+    SINGLE_STEP = "single-step"
+    MULTI_STEP = "multi-step"
 
 
 class Optimizer(StrEnum):
@@ -65,9 +74,12 @@ class CoreConfig:
     partial_transport : builds the choice of single weights: top-K, random, change-weighted.
     result_words : depth of the result queue, 32-bit words.
     rules : learning rules built in, one or several; at run time register RULE chooses.
-    max_steps : most time steps T of a sample; rule sparse-bptt only, as the two below.
-    spike_entries : spikes of a sample, of input and hidden layers together, that the tape holds.
-    job_entries : active neurons of a sample that each of the tape's two halves holds: of layers with even and with odd index.
+    max_steps : most time steps T of a sample; rules sparse-bptt and rate only, as the next.
+    spike_entries : rule sparse-bptt: spikes of a sample, of input and hidden layers together, that the tape holds; rule rate: most
+        levels and input spikes of a sample.
+    schedule : order of layers and steps; rule rate only.
+    job_entries : active neurons of a sample that each of the tape's two halves holds: of layers with even and with odd index; rule
+        sparse-bptt only.
     rate_loss : builds losses of firing rates, a counter for each neuron; rule sparse-bptt only.
     """
 
@@ -95,6 +107,7 @@ class CoreConfig:
     max_steps: int = 128
     spike_entries: int = 2048
     job_entries: int = 1024
+    schedule: Schedule = Schedule.SINGLE_STEP
     rate_loss: bool = False
 
     def __post_init__(self):
@@ -120,13 +133,14 @@ class CoreConfig:
         given = (self.rules,) if isinstance(self.rules, str) else tuple(self.rules)
         object.__setattr__(self, "rules", tuple(sorted({Rule(rule) for rule in given}, key=list(Rule).index)))
         object.__setattr__(self, "feedback_precision", Precision(self.feedback_precision))
+        object.__setattr__(self, "schedule", Schedule(self.schedule))
         if self.optimizer is Optimizer.SIGN_MOMENTUM and not self.gradient_memory:
             raise ValueError("optimizer = 'sign-momentum' keeps its momentum in the gradient memory: "
                              "gradient_memory = False allows 'sgd' only")
         if not self.rules:
             raise ValueError(f"rules = (): a build has one at least, of {', '.join(Rule)}")
         if Rule.SPARSE_BPTT in self.rules and not self.gradient_memory:
-            raise ValueError("rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only")
+            raise ValueError("rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows the others only")
         if self.rate_loss and Rule.SPARSE_BPTT not in self.rules:
             raise ValueError("rate_loss = True counts the spikes of neurons over time: rule 'sparse-bptt' alone has it")
         signs = self.feedback_precision is Precision.SIGN

@@ -31,16 +31,18 @@ _SPACES = {
                   "last step"),
     Space.LEVEL: ("1 to L", "0", "accumulators A_j of the last sample"),
     Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs; sparse-bptt, layers 0 to "
-                   "L - 1: its spikes on the tape, index \\| step << 16, as many as there are"),
+                   "L - 1: its spikes on the tape, index \\| step << 16, as many as there are; rate: r_j \\| fired << {FIRED_BIT}"),
     Space.ERROR_SUM: ("1 to L - 1", "0", "error accumulators of the last sample that reached the layer"),
     Space.OUTPUT_ERROR: ("0", "0", "output errors eps_k of the last training sample"),
     Space.JOBS: ("1 to L", "0", "sparse-bptt: active neurons of the last sample on the tape, as many as there are: index \\| step "
                  "<< 16, then g or, where it was learned from, c"),
-    Space.DECAY: ("0", "0", "sparse-bptt: B[0] to B[T]"),
+    Space.DECAY: ("0", "0", "sparse-bptt: B[0] to B[T]; rate: leak, then p[1] to p[T]"),
+    Space.MEMBRANE: ("1 to L - 1", "0", "rate: potentials u after the last step"),
+    Space.ELIGIBILITY: ("1 to L - 1", "0", "rate: sums F"),
 }
 _PACKETS = {
     Kind.SAMPLE: ("kind \\| train << 8 \\| label << 16", "event count n",
-                  "n events: index \\| a << 16; sparse-bptt: index \\| step << 16"),
+                  "n events: index \\| a << 16; sparse-bptt: index \\| step << 16; rate: also index \\| step << 16 \\| 1 << 31"),
     Kind.UPDATE: ("kind", "0", ""),
     Kind.WRITE: ("kind \\| space << 8 \\| layer << 16", "column", "the column's elements, one each"),
     Kind.READ: ("kind \\| space << 8 \\| layer << 16", "column", ""),
@@ -100,9 +102,10 @@ def registers_page(config: CoreConfig | None = None) -> str:
             "registers and\ncounters. `build/coldspike.json` lists those of a generated core. A 64-bit counter is a pair of\n"
             "registers, its lower half first; `build` is a constant that depends on the build.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), rows)}\n"
-            "## Rule sparse-bptt\n\nA build with this rule has these, and counters MEMBRANE_SATURATIONS, OVERFLOWS and "
-            "GRADIENT_WORDS; the addresses of counters\nare then others. RULE is that of a build of several rules, RATE_BOUNDS and "
-            "RATE_LOSS_l are those of a build with losses of\nfiring rates (`rate_loss`). A build without rule ttfs has no "
+            "## Rules sparse-bptt and rate\n\nA build with rule sparse-bptt has these but for CODING and TICKS, and counters "
+            "MEMBRANE_SATURATIONS, OVERFLOWS and\nGRADIENT_WORDS; a build with rule rate has STEPS, CODING, TICKS and the first "
+            "of the counters. The addresses of counters are\nthen others. RULE is that of a build of several rules, RATE_BOUNDS "
+            "and RATE_LOSS_l are those of a build with losses of\nfiring rates (`rate_loss`). A build without rule ttfs has no "
             "READOUT, LEVEL_CLIP and SLOPE_CLIP, nor the counters of their clips.\n\n"
             f"{table(('address', 'name', 'access', 'bits', 'reset', 'meaning'), over_time)}\n"
             f"## Access\n\n{table(('access', 'meaning'), access)}\n"
@@ -125,7 +128,9 @@ def packets_page() -> str:
             "Events ascend in index, each neuron once. a = T - t in ticks, 0 to T, is how long before the window's end the input\n"
             "fires. `train` is 1 for a sample to learn from. Layers count from 1 (the first weight layer) to L.\n\n"
             "While rule sparse-bptt runs events ascend in step, 0 to T - 1, then index, and a sample has as many as the tape\n"
-            "holds at most.\n\n"
+            "holds at most. While rule rate runs a is an input's level, 0 to T; with register CODING spikes follow the\n"
+            "levels, those events with bit 31 set, ascending in step, then index, and there are as many of both as the build's\n"
+            "spike_entries at most.\n\n"
             "## Out of the accelerator\n\n"
             "Word 0 is `kind | status << 8`, word 1 the packet's sequence number, counted from 0 at start, dropped packets\n"
             "included. A status other than 0 is an error code, and the kind is then ERROR; a SAMPLE with status OVERFLOW was\n"
@@ -134,7 +139,7 @@ def packets_page() -> str:
             "## Spaces of WRITE and READ\n\n"
             f"{table(('space', 'name', 'layer', 'column', 'access', 'words of an element read', 'contents'), spaces)}\n"
             "A build without gradient memory has no GRADIENT space. While rule sparse-bptt runs there are JOBS and DECAY,\n"
-            "while rule ttfs does LEVEL and ERROR_SUM.\n\n"
+            "while rules ttfs and rate do LEVEL and ERROR_SUM, and while rate does MEMBRANE, ELIGIBILITY and DECAY.\n\n"
             "## Errors\n\n"
             "A bad packet is dropped, and its result carries the code; NETWORK and BUSY refuse a command or a register instead.\n"
             "The first code since CLEAR_ERROR stays in STATUS. Weights are untouched, and the next good packet works.\n\n"

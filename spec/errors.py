@@ -30,11 +30,11 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.SHORT: "the packet ended before its announced length; send every word that the header announces",
     ErrorCode.LONG: "the packet goes on past its announced length; end it with TLAST on the last announced word",
     ErrorCode.INDEX: "an event's neuron index is not in the input layer; indices run from 0 to inputs - 1",
-    ErrorCode.TIME: "an event's time lies outside the window; it runs from 0 to T ticks before the window's end (sparse-bptt: from "
-                    "step 0 to T - 1)",
+    ErrorCode.TIME: "an event's time lies outside the window; it runs from 0 to T ticks before the window's end (sparse-bptt, and "
+                    "spikes of rule rate: from step 0 to T - 1)",
     ErrorCode.LABEL: "the label is not an output neuron; labels run from 0 to outputs - 1",
     ErrorCode.ORDER: "event indices must ascend, each neuron once; sort the events by index (sparse-bptt: by step, then "
-                     "index)",
+                     "index; rate: levels first, then spikes by step and index)",
     ErrorCode.ADDRESS: "no such memory, layer or column; check the network that was started",
     ErrorCode.NETWORK: "the network does not fit this build; generate a core with larger memories, or with more max_steps",
     ErrorCode.BUSY: "the accelerator is running; stop it before configuring or starting it",

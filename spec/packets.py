@@ -8,7 +8,9 @@ Into the accelerator (word 0 is ``kind | space << 8 | field << 16``)::
     READ     0: kind, space << 8, layer << 16    1: column
 
 Events ascend in index; ``a`` = T - t in ticks is how long before the window's end the input fires. Of rule sparse-bptt an event is
-index | step << 16, they ascend in step, then index, and a sample has as many as the build's tape holds at most.
+index | step << 16, they ascend in step, then index, and a sample has as many as the build's tape holds at most. Of rule rate events
+are levels, index | a << 16; with register CODING spikes follow these, index | step << 16 | 1 << 31, that ascend in step, then
+index, and there are spike_entries of both at most.
 
 Out of the accelerator (word 0 is ``kind | status << 8``; word 1 the packet's sequence number, counted
 from 0 at start, bad packets included)::
@@ -39,6 +41,12 @@ Of rule sparse-bptt, in place of LEVEL and ERROR_SUM::
     JOBS      layer l's active neurons on the tape, two words each: index | step << 16, g or c signed (column 0)   READ
     DECAY     B[0] to B[T] (layer 0, column 0)              WRITE
 
+Of rule rate, besides those of rule ttfs (a is a rate, layer L is silent)::
+
+    MEMBRANE    potentials u of hidden layer l, 1 to L - 1, after the last step (column 0)   READ
+    ELIGIBILITY sums F of hidden layer l, two words each (column 0)   READ
+    DECAY       leak, then p[1] to p[T] (layer 0, column 0)           WRITE
+
 A build without gradient memory has no GRADIENT space, one without partial transport no column 1 of RANDOM. Feedback weights
 are read and written as they are stored (``CoreConfig.feedback``).
 """
@@ -47,8 +55,8 @@ from enum import IntEnum
 
 from .config import CoreConfig, Rule
 
-__all__ = ["COLUMN_SPACES", "FIRED_BIT", "Kind", "LIST_SPACES", "SINGLE_SPACES", "Space", "TWO_WORD_SPACES", "WRITABLE_SPACES",
-           "header", "layer_ranges", "random_columns"]
+__all__ = ["COLUMN_SPACES", "FIRED_BIT", "Kind", "LIST_SPACES", "SINGLE_SPACES", "SPIKE_BIT", "Space", "TWO_WORD_SPACES",
+           "WRITABLE_SPACES", "header", "layer_ranges", "random_columns"]
 
 
 class Kind(IntEnum):
@@ -75,13 +83,15 @@ class Space(IntEnum):
     OUTPUT_ERROR = 8
     JOBS = 9
     DECAY = 10
+    MEMBRANE = 11
+    ELIGIBILITY = 12
 
 
 COLUMN_SPACES = (Space.WEIGHT, Space.FEEDBACK, Space.GRADIENT)
 """A column for each postsynaptic neuron."""
 
 WRITABLE_SPACES = (*COLUMN_SPACES, Space.RANDOM, Space.DECAY)
-TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM, Space.JOBS)
+TWO_WORD_SPACES = (Space.LEVEL, Space.ERROR_SUM, Space.JOBS, Space.ELIGIBILITY)
 
 LIST_SPACES = (Space.SPIKES, Space.JOBS)
 """Of rule sparse-bptt: as long as the last sample made them."""
@@ -90,6 +100,9 @@ SINGLE_SPACES = (Space.OUTPUT_ERROR, Space.DECAY)
 """One element a word, not P."""
 
 FIRED_BIT = 15
+
+SPIKE_BIT = 31
+"""Of an event of rule rate: it is a spike, not a level."""
 
 
 def random_columns(config: CoreConfig) -> int:
@@ -102,10 +115,12 @@ def layer_ranges(config: CoreConfig, rule: Rule, depth) -> dict[Space, tuple]:
     signal."""
     ranges = {space: (1, depth + 1) for space in (Space.WEIGHT, Space.GRADIENT, Space.SLOPE)}
     ranges |= {Space.FEEDBACK: (2, depth + 1), Space.RANDOM: (0, 1), Space.OUTPUT_ERROR: (0, 1)}
-    if rule is Rule.TTFS:
-        ranges |= {Space.LEVEL: (1, depth + 1), Space.SPIKES: (0, depth + 1), Space.ERROR_SUM: (1, depth)}
-    else:
+    if rule is Rule.SPARSE_BPTT:
         ranges |= {Space.SPIKES: (0, depth), Space.JOBS: (1, depth + 1), Space.DECAY: (0, 1)}
+    else:
+        ranges |= {Space.LEVEL: (1, depth + 1), Space.SPIKES: (0, depth + 1), Space.ERROR_SUM: (1, depth)}
+    if rule is Rule.RATE:
+        ranges |= {Space.MEMBRANE: (1, depth), Space.ELIGIBILITY: (1, depth), Space.DECAY: (0, 1)}
     if not config.gradient_memory:
         del ranges[Space.GRADIENT]
     return ranges

@@ -6,10 +6,10 @@ Each is the distance between two events that the component's docstring in hw/ na
 
 __all__ = [
     "ACCUMULATOR_DRAIN", "BACKWARD_LAYER", "CHOICE_DRAIN", "ERROR_DEPTH", "ERROR_SWEEP", "GRADIENT_REUSE", "HANDOVER",
-    "HISTOGRAM", "JOBS_DRAIN", "LOGITS", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD", "SCAN_TO_SPIKE", "SLOTS",
-    "SPIKE_QUEUE", "STEP_LAYER", "STEP_LAYER_SWEEPS", "STEP_LOAD", "STEP_LOOK", "STEP_SCAN", "STEP_TURN", "SWEEP_DRAIN",
-    "SUM_WRITTEN", "SWEEP_FILL", "TRANSPORT_DRAIN", "TRANSPORT_END", "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN",
-    "UPDATE_LINGER", "UPDATE_RESULT", "WALK_START",
+    "HISTOGRAM", "JOBS_DRAIN", "LANE_SCAN", "LOGITS", "RATE_SCAN", "READOUT_FIXED", "RESULT_HEADER", "RESULT_WORD",
+    "SCAN_TO_SPIKE", "SLOTS", "SPIKE_QUEUE", "STEP_LAYER", "STEP_LAYER_SWEEPS", "STEP_LOAD", "STEP_LOOK", "STEP_SCAN",
+    "STEP_TURN", "SUM_WRITTEN", "SWEEP_DRAIN", "SWEEP_FILL", "TRACE_DEPTH", "TRANSPORT_DRAIN", "TRANSPORT_END",
+    "TRANSPORT_LOOK", "TRANSPORT_PASS", "UPDATE_DRAIN", "UPDATE_LINGER", "UPDATE_RESULT", "WALK_START",
 ]
 
 SLOTS = 4                # samples in flight: loading, waiting, forward, backward
@@ -30,6 +30,11 @@ TRANSPORT_DRAIN = 4      # word of a transport -> written
 CHOICE_DRAIN = 9         # the same, where single weights are chosen
 HISTOGRAM = 4            # cycles of a choice by histogram besides passes, two walks over the bins and the tree of lanes
 TRANSPORT_END = 1        # after the last layer
+
+# Rule rate.
+LANE_SCAN = 6            # start of a scan of masks -> its first slot
+RATE_SCAN = 8            # start of a scan of neurons -> its first slot leaves the rule
+TRACE_DEPTH = 9          # a block is walked by a trace pass -> its traces can be read
 
 # Rule sparse-bptt.
 STEP_LOAD = 1            # a sample besides its input events, which are stored first

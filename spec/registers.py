@@ -8,8 +8,8 @@ from .config import CoreConfig, Rule
 from .lif import STRENGTH_BITS
 from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION, LayerTransport, Precision
 
-__all__ = ["DECAY_BITS", "GAIN_BITS", "RULE_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "VERSION", "WINDOW_BITS", "Access",
-           "Control", "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
+__all__ = ["DECAY_BITS", "GAIN_BITS", "RULE_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "TICK_BITS", "VERSION", "WINDOW_BITS",
+           "Access", "Control", "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
 
 VERSION = 1
 
@@ -87,9 +87,10 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
     ]
     if Rule.TTFS not in config.rules:
         named = [each for each in named if each[0] not in ("LEVEL_CLIPS", "SLOPE_CLIPS")]
+    if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules):
+        named.append(("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"))
     if Rule.SPARSE_BPTT in config.rules:
-        named += [("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"),
-                  ("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost"),
+        named += [("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost"),
                   ("GRADIENT_WORDS", "words of P gradients that contributions were added to")]
     named += [(f"EVENTS_{l}", f"spikes of layer {l} {'(input events)' if l == 0 else ''}".strip() + ", all samples")
               for l in range(config.max_layers)]
@@ -100,7 +101,7 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
 
 COUNTER_BASE = 0x200
 DECAY_BITS = 16
-RULE_BITS, STEP_BITS, WINDOW_BITS, GAIN_BITS, SCALE_BITS, SHIFT_BITS = 2, 13, 19, 4, 5, 6
+RULE_BITS, STEP_BITS, WINDOW_BITS, GAIN_BITS, SCALE_BITS, SHIFT_BITS, TICK_BITS = 2, 13, 19, 4, 5, 6, 19
 
 
 def transport_registers(config: CoreConfig, l: int) -> list[Register]:
@@ -136,10 +137,11 @@ def rule_registers(config: CoreConfig) -> list[Register]:
                      text="0: potential at the window's end, 1: negated spike times"),
             Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
             Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12")]
+    if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules):
+        out.append(Register(name="STEPS", address=0x440, access=cfg, bits=STEP_BITS, reset=1,
+                            text="time steps T, 1 to the build's max_steps"))
     if Rule.SPARSE_BPTT in config.rules:
         out += [
-            Register(name="STEPS", address=0x440, access=cfg, bits=STEP_BITS, reset=1,
-                     text="time steps T, 1 to the build's max_steps"),
             Register(name="WINDOW", address=0x444, access=cfg, bits=WINDOW_BITS,
                      text="w of the active neurons |V - 1| < w, in units of the weights' last bit"),
             Register(name="LOGIT", address=0x448, access=cfg, bits=10, text="readout", fields=(
@@ -148,6 +150,12 @@ def rule_registers(config: CoreConfig) -> list[Register]:
                 Field(name="SCALE", low=5, bits=SCALE_BITS, text="output errors have s_L more fractional bits"))),
             Register(name="GRADIENTS", address=0x44C, access=cfg, bits=2,
                      text="gradients are summed 1: by active neuron, 2: by input spike, else: by what is cheaper")]
+    if Rule.RATE in config.rules:
+        out += [
+            Register(name="CODING", address=0x450, access=cfg, bits=1,
+                     text="inputs are 0: currents, the same in each step, 1: spikes"),
+            Register(name="TICKS", address=0x454, access=cfg, bits=TICK_BITS,
+                     text="K: ticks that each spike of a neuron adds to its rate, UQ11.8")]
     return out
 
 

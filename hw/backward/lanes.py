@@ -20,7 +20,7 @@ __all__ = ["BackwardLanes", "GradientWordLayout", "contribution_shape"]
 
 def contribution_shape(config: CoreConfig):
     """A gradient contribution of one sample, the widest of the build's rules: g t - (h << tau), or c r of rule sparse-bptt."""
-    bits = {Rule.TTFS: config.time_bits + 2, Rule.SPARSE_BPTT: LifFormats(config).trace.bits}
+    bits = {Rule.TTFS: config.time_bits + 2, Rule.RATE: config.time_bits + 2, Rule.SPARSE_BPTT: LifFormats(config).trace.bits}
     return signed(config.error.bits + max(bits[rule] for rule in config.rules))
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
-from ..layouts import NetworkLayout, SettingsLayout, runs
+from ..layouts import NetworkLayout, SettingsLayout, runs, steps_port
 
 __all__ = ["NetworkTable"]
 
@@ -31,13 +31,14 @@ class NetworkTable(wiring.Component):
         would not be shifted."""
         c = self._config
         known = Cat(runs(c, self.settings, rule) for rule in c.rules).any()
-        if Rule.SPARSE_BPTT not in c.rules:
+        if not steps_port(c):
             return ~known
         steps, bad_shift = self.settings.steps, 0
-        for l in range(2, c.max_layers + 1):
+        for l in range(2, c.max_layers + 1 if Rule.SPARSE_BPTT in c.rules else 2):
             bad_shift |= (layer == l) & (self.settings.error_shift[l - 2] == 0)
         bad_steps = (steps == 0) | (steps > c.max_steps)
-        return ~known | runs(c, self.settings, Rule.SPARSE_BPTT) & (bad_steps | bad_shift)
+        return (~known | (~runs(c, self.settings, Rule.TTFS) & bad_steps)
+                | (runs(c, self.settings, Rule.SPARSE_BPTT) & bad_shift))
 
     def elaborate(self, platform):
         m = Module()

@@ -68,7 +68,7 @@ class Sequencer(wiring.Component):
         calm = self.readout_ready & ~self.backward_busy & ~self.update_busy & ~self.access_busy
         sample = self.i_descriptor.valid & (descriptor.kind == Kind.SAMPLE)
         resting, settled = calm & ~self.forward_busy & ~self.i_descriptor.ready, Signal()  # settled: quiet but for transport
-        can_overlap = settled | (runs(self._config, self, Rule.TTFS) if self._config.gradient_memory else 0)
+        can_overlap = settled | (~runs(self._config, self, Rule.SPARSE_BPTT) if self._config.gradient_memory else 0)
         m.d.sync += [self.quiet.eq(0), settled.eq(0)]
         with m.FSM():
             with m.State("DISPATCH"):

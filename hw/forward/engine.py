@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay
 from ..arithmetic.draining import draining_enable
-from ..lane_parts import Parts
+from ..lane_parts import Parts, part
 from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
 from .rule import SpikeLayout, TtfsRule
@@ -31,7 +31,7 @@ class ForwardEngine(wiring.Component):
 
     Parameters
     ----------
-    lent : what other rules' engines lend its accumulator.
+    lent : its accumulator, or what other rules' engines lend that.
 
     Members
     -------
@@ -73,7 +73,7 @@ class ForwardEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, network = self._config, self.network
-        m.submodules.accumulator = accumulator = SynapseAccumulator(c, self._lent)
+        accumulator = part(m, self._lent or {}, "accumulator", lambda: SynapseAccumulator(c, self._lent))
         m.submodules.scan = scan = NeuronScan(c)
         # The rule's pipeline moves only while a scan feeds it (through a register) or slots are still inside.
         rule = TtfsRule(c)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
-from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs
+from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs, steps_port
 
 __all__ = ["AccessLayout", "MemoryAccess"]
 
@@ -18,8 +18,9 @@ class AccessLayout(data.StructLayout):
         super().__init__({
             "space": Space, "input_layer": 1, "tile": bits_for(config.weight_tiles), "column": bits_for(config.lanes),
             "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons),
-                           *((bits_for(config.spike_entries), bits_for(config.job_entries), bits_for(config.max_steps + 1))
-                             if Rule.SPARSE_BPTT in config.rules else ())),
+                           *((bits_for(config.spike_entries), bits_for(config.job_entries))
+                             if Rule.SPARSE_BPTT in config.rules else ()),
+                           *((bits_for(config.max_steps + 1),) if steps_port(config) else ())),
         })
 
 
@@ -44,7 +45,7 @@ class MemoryAccess(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        self._over_time = Rule.SPARSE_BPTT in config.rules
+        self._over_time, self._has_steps = Rule.SPARSE_BPTT in config.rules, bool(steps_port(config))
         super().__init__({
             **rule_port(config), **({"entries": In(16)} if self._over_time else {}),
             "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
@@ -188,7 +189,7 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += [count.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
                 m.d.sync += [count.eq(network.outputs), start.eq(0)]
-            if self._over_time:
+            if self._has_steps:
                 with m.Case(Space.DECAY):
                     m.d.sync += [count.eq(packet.count), start.eq(0)]
             with m.Default():

@@ -7,8 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
 from ...spec.packets import COLUMN_SPACES, Kind, Space, random_columns
-from ...spec.registers import STEP_BITS
-from ..layouts import DescriptorLayout, NetworkLayout, rule_port, runs
+from ..layouts import DescriptorLayout, NetworkLayout, coded_port, rule_port, runs, steps_port
 from .word_checker import CheckedWordLayout
 
 __all__ = ["PacketChecker"]
@@ -35,7 +34,7 @@ class PacketChecker(wiring.Component):
     first : In(1) it is the body's first word: any index is in order.
     header_error, length_error, body_error : Out(ErrorCode) NONE when the word is good in that place.
     body_good : Out(1) ``body_error`` is NONE.
-    rule : In. Which one runs, in a build of several. steps : In. T, in a build with rule sparse-bptt.
+    rule, steps, coded : In. As of PacketDecoder.
     count : Out(16) body words of the packet, when the word is a good length word.
     """
 
@@ -54,7 +53,7 @@ class PacketChecker(wiring.Component):
             "body_error": Out(ErrorCode),
             "body_good": Out(1),
             "count": Out(16),
-            **rule_port(config), **({"steps": In(STEP_BITS)} if Rule.SPARSE_BPTT in config.rules else {}),
+            **rule_port(config), **steps_port(config), **coded_port(config),
         })
 
     def elaborate(self, platform):
@@ -73,7 +72,8 @@ class PacketChecker(wiring.Component):
     def _check_length(self, m: Module):
         value, packet, size = self.word.data, self.packet, self.network.size
         with_columns = [packet.space == space for space in COLUMN_SPACES]
-        most = Mux(runs(self.config, self, Rule.TTFS), self.network.size[0], self.config.spike_entries)
+        coded = runs(self.config, self, Rule.RATE) & self.coded if Rule.RATE in self.config.rules else 0
+        most = Mux(runs(self.config, self, Rule.SPARSE_BPTT) | coded, self.config.spike_entries, self.network.size[0])
         columns = Mux(Cat(with_columns).any(), size[packet.layer], 1)
         if self.config.partial_transport:
             columns = Mux(packet.space == Space.RANDOM, random_columns(self.config), columns)
@@ -91,7 +91,7 @@ class PacketChecker(wiring.Component):
                     error.eq(Mux(value >= columns, ErrorCode.ADDRESS, ErrorCode.NONE)),
                     self.count.eq(Mux(packet.space == Space.RANDOM, self.config.lanes, n_in)),
                 ]
-                if Rule.SPARSE_BPTT in self.config.rules:
+                if hasattr(self, "steps"):
                     with m.If(packet.space == Space.DECAY):
                         m.d.comb += self.count.eq(self.steps + 1)
             with m.Case(Kind.READ):

@@ -6,9 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.errors import ErrorCode
-from ...spec.packets import Kind
-from ...spec.registers import STEP_BITS
-from ..layouts import SLOTS, DescriptorLayout, NetworkLayout, rule_port, runs, spike_layout
+from ...spec.packets import SPIKE_BIT, Kind
+from ..layouts import SLOTS, DescriptorLayout, NetworkLayout, coded_port, rule_port, runs, spike_layout, steps_port
 from ..memory.packet_fifo import PacketFifo
 from .input_tape import InputTape
 from .packet_checker import PacketChecker
@@ -55,15 +54,16 @@ class PacketDecoder(wiring.Component):
     sequence : Out(32) packets of which word 0 came since ``running`` rose.
     idle : Out(1) no packet is being received and no descriptor waits. Payload may wait.
     tape_en, tape_address, tape_data : Out(1), Out(slot, then block in the lower ``block_bits``), Out(spike_layout)
-        write port of the input tape. Rule sparse-bptt has none: b is 0 then, and no slot is ever busy.
-    rule : In. Which one runs, in a build of several; steady while running. steps : In. T, in a build with rule sparse-bptt.
+        write port of the input tape. Rule sparse-bptt has none: b is 0 then, and no slot is ever busy. Of rule rate
+        levels alone are written there.
+    rule : In. Which one runs, in a build of several. steps : In. T, in a build with a rule over time steps. coded : In.
+        Register CODING, in a build with rule rate. All steady while running.
     """
 
     def __init__(self, config: CoreConfig):
         self.config = config
         self.block_bits = bits_for(-(-config.max_neurons // config.lanes))
-        self._over_time = Rule.SPARSE_BPTT in config.rules
-        longest = max(config.spike_entries, config.max_steps + 1) if self._over_time else 1
+        longest = max(config.spike_entries, config.max_steps + 1) if steps_port(config) else 1
         self.payload_depth = 2 << bits_for(max(config.max_neurons, config.lanes, longest))
         self.address_bits = bits_for(SLOTS) + self.block_bits
         super().__init__({
@@ -80,7 +80,7 @@ class PacketDecoder(wiring.Component):
             "tape_en": Out(1),
             "tape_address": Out(self.address_bits),
             "tape_data": Out(spike_layout(config)),
-            **rule_port(config), **({"steps": In(STEP_BITS)} if self._over_time else {}),
+            **rule_port(config), **steps_port(config), **coded_port(config),
         })
 
     def elaborate(self, platform):
@@ -91,7 +91,7 @@ class PacketDecoder(wiring.Component):
         m.submodules.words = words = StreamBuffer(CheckedWordLayout())
         m.submodules.checker = checker = PacketChecker(self.config)
         tape = None
-        if Rule.TTFS in self.config.rules:
+        if {Rule.TTFS, Rule.RATE} & set(self.config.rules):
             m.submodules.tape = tape = InputTape(self.config)
         m.submodules.payload = payload = PacketFifo(32, depth=self.payload_depth)
         # Whether the core takes a descriptor depends on all its units; that ends here.
@@ -114,7 +114,7 @@ class PacketDecoder(wiring.Component):
             descriptors.i.payload.eq(checker.packet),
         ]
         for check in (word_checker, checker):
-            m.d.comb += [getattr(check, name).eq(getattr(self, name)) for name in ("rule", "steps") if hasattr(self, name)]
+            m.d.comb += [getattr(check, name).eq(getattr(self, name)) for name in ("rule", "steps", "coded") if hasattr(self, name)]
         if tape:
             m.d.comb += [tape.slot.eq(self.slot), tape.blocks.eq(self.network.blocks[0]), tape.i.payload.eq(words.o.payload.data),
                          self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data)]
@@ -133,7 +133,8 @@ class PacketDecoder(wiring.Component):
         """One packet after another: what is known of it stands in registers that are the checker's inputs."""
         packet, remaining = checker.packet, Signal(16)
         length_error = Signal(ErrorCode)
-        taped = checker.sample & runs(self.config, self, Rule.TTFS)
+        taped = checker.sample & ~runs(self.config, self, Rule.SPARSE_BPTT)
+        level = ~(self.coded & words.payload.data[SPIKE_BIT]) if hasattr(self, "coded") else 1  # not a spike behind the levels
         header = data.View(HeaderLayout(), words.payload.data)
         sample = checker.sample
         slot_busy = self.slots_busy.bit_select(self.slot, 1)
@@ -202,10 +203,10 @@ class PacketDecoder(wiring.Component):
             with m.State("BODY"):
                 good = words.valid & checker.body_good
                 # A spike may reach the tape in several cycles while the payload queue is full: it stays the same.
-                m.d.comb += [payload.valid.eq(good & (tape.i.ready | ~taped if tape else 1)),
+                m.d.comb += [payload.valid.eq(good & (tape.i.ready | ~(taped & level) if tape else 1)),
                              words.ready.eq(payload.valid & payload.ready)]
                 if tape:
-                    m.d.comb += tape.i.valid.eq(good & taped)
+                    m.d.comb += tape.i.valid.eq(good & taped & level)
                 with m.If(words.ready):
                     m.d.sync += [remaining.eq(remaining - 1), checker.first.eq(0), checker.final.eq(remaining == 2)]
                     with m.If(checker.final):

@@ -6,9 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule
 from ...spec.errors import ErrorCode
-from ...spec.packets import WRITABLE_SPACES, Kind, Space, layer_ranges
-from ...spec.registers import STEP_BITS
-from ..layouts import NetworkLayout, rule_port, runs
+from ...spec.packets import SPIKE_BIT, WRITABLE_SPACES, Kind, Space, layer_ranges
+from ..layouts import NetworkLayout, coded_port, rule_port, runs, steps_port
 from .input_tape import InputEventLayout
 
 __all__ = ["CheckedWordLayout", "HeaderLayout", "PacketWordLayout", "WordChecker"]
@@ -51,8 +50,7 @@ class WordChecker(wiring.Component):
     Members
     -------
     word : In(PacketWordLayout) the word. previous : In(32) the word before.
-    network : In(NetworkLayout) the network. rule : In. Which one runs, in a build of several. steps : In. T, in a build with rule
-        sparse-bptt.
+    network : In(NetworkLayout) the network. rule, steps, coded : In. As of PacketDecoder.
     checked : Out(CheckedWordLayout) the word with its marks.
     """
 
@@ -60,7 +58,7 @@ class WordChecker(wiring.Component):
         self.config = config
         super().__init__({"word": In(PacketWordLayout()), "previous": In(32), "network": In(NetworkLayout(config)),
                           "checked": Out(CheckedWordLayout()),
-                          **rule_port(config), **({"steps": In(STEP_BITS)} if Rule.SPARSE_BPTT in config.rules else {})})
+                          **rule_port(config), **steps_port(config), **coded_port(config)})
 
     def elaborate(self, platform):
         m = Module()
@@ -76,6 +74,14 @@ class WordChecker(wiring.Component):
         if Rule.SPARSE_BPTT in self.config.rules:
             with m.If(runs(self.config, self, Rule.SPARSE_BPTT)):  # by step, then index
                 m.d.comb += [checked.late.eq(event.time >= self.steps), checked.descends.eq(self.word.data <= self.previous)]
+        if Rule.RATE in self.config.rules:
+            spike = self.coded & self.word.data[SPIKE_BIT]
+            with m.If(runs(self.config, self, Rule.RATE)):  # levels by index, then spikes by step and index
+                m.d.comb += [
+                    checked.late.eq(Mux(spike, event.time[:-1] >= self.steps, event.time > self.config.window)),
+                    checked.descends.eq(Mux(spike, self.word.data <= self.previous,
+                                            (event.index <= self.previous[:16]) | (self.coded & self.previous[SPIKE_BIT]))),
+                ]
         self._check_header(m)
         return m
 

@@ -3,16 +3,21 @@
 from amaranth.hdl import Module, Shape, signed
 from amaranth.lib.wiring import In
 
-from ...spec.config import CoreConfig, Rule
+from ...spec.config import CoreConfig
 from ...spec.lif import DECAY, LifFormats
 from ..arithmetic.lane_products import LaneProducts
 from ..forward.leaky_accumulator import membrane_sum
 from ..lane_parts import Parts
 from ..layouts import shape_of
 from ..memory.lane_ram import LaneRam
-from .units import take_turns
+from .one_shot import OneShotUnits
+from .sparse_bptt import SparseBpttUnits
+from .units import RuleUnits, take_turns
 
-__all__ = ["SharedLanes"]
+__all__ = ["KINDS", "SharedLanes"]
+
+KINDS: tuple[type[RuleUnits], ...] = (OneShotUnits, SparseBpttUnits)
+"""All units that there are."""
 
 
 def widest(*shapes: Shape) -> Shape:
@@ -21,11 +26,11 @@ def widest(*shapes: Shape) -> Shape:
 
 
 class SharedLanes:
-    """Of a build of rules ttfs and sparse-bptt; in any cycle the rule that runs has them all.
+    """Of a build with the units of both KINDS; in any cycle those of the rule that runs have them all.
 
     Members
     -------
-    lent : for each rule what its engines are lent.
+    lent : for each kind of units what its engines are lent.
     """
 
     def __init__(self, config: CoreConfig):
@@ -43,14 +48,15 @@ class SharedLanes:
             ("error_products", "error_products"): LaneProducts(weight, error, lanes),
             ("time_products", "decay_products"): LaneProducts(widest(error, shape_of(formats.delta)), widest(time, decay), lanes),
         }
-        self.lent: dict[Rule, Parts] = {rule: {} for rule in config.rules}
+        self.lent: dict[type[RuleUnits], Parts] = {kind: {} for kind in KINDS}
         for names, component in self._parts.items():
-            for rule, name in zip(config.rules, names, strict=True):
-                self.lent[rule][name] = component.signature.create(path=(rule.name.lower(), name))
+            for kind, name in zip(KINDS, names, strict=True):
+                self.lent[kind][name] = component.signature.create(path=(kind.__name__, name))
 
     def add(self, m: Module, settings) -> None:
         """Make the parts submodules, at the service of the rule that runs."""
         for names, component in self._parts.items():
             m.submodules[names[0]] = component
-            users = [self.lent[rule][name] for rule, name in zip(self._config.rules, names, strict=True)]
-            take_turns(m, self._config, settings, component.signature, component, users, gathered=In)
+            users = [self.lent[kind][name] for kind, name in zip(KINDS, names, strict=True)]
+            owners = [[rule for rule in self._config.rules if rule in kind.RULES] for kind in KINDS]
+            take_turns(m, self._config, settings, owners, component, users, gathered=In)

@@ -20,7 +20,7 @@ __all__ = ["SparseBpttUnits"]
 class SparseBpttUnits(RuleUnits):
     """Forward engine, readout over time, tapes, backward engine; one sample at a time."""
 
-    rule, gradient_memory = Rule.SPARSE_BPTT, TransposableGradients
+    RULES, gradient_memory = (Rule.SPARSE_BPTT,), TransposableGradients
 
     def __init__(self, config: CoreConfig, lent: Parts | None = None):
         super().__init__(config)
@@ -124,6 +124,8 @@ class SparseBpttUnits(RuleUnits):
         return self.backward.word
 
     def count(self, m: Module, core, count, running) -> None:
-        m.d.comb += [count.membrane_saturations.eq(self.forward.saturated),
-                     count.overflows.eq(core.readout.handed & self.tapes.overflow & running),
+        m.d.comb += [count.overflows.eq(core.readout.handed & self.tapes.overflow & running),
                      count.gradient_words.eq(self.backward.word_en)]
+
+    def membrane_saturations(self):
+        return self.forward.saturated

@@ -5,7 +5,9 @@ It says *what* each integer is, not how or when the hardware makes it, and works
 
 from .network import ExactNetwork
 from .over_time import OverTimeRecord, SparseBpttNetwork
-from .record import AccessRecord, SampleRecord, UpdateRecord
+from .rate import RateNetwork
+from .record import AccessRecord, RateRecord, SampleRecord, UpdateRecord
 from .ttfs import TtfsNetwork
 
-__all__ = ["AccessRecord", "ExactNetwork", "OverTimeRecord", "SampleRecord", "SparseBpttNetwork", "TtfsNetwork", "UpdateRecord"]
+__all__ = ["AccessRecord", "ExactNetwork", "OverTimeRecord", "RateNetwork", "RateRecord", "SampleRecord", "SparseBpttNetwork",
+           "TtfsNetwork", "UpdateRecord"]

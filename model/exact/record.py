@@ -1,6 +1,6 @@
 """What happened in a batch or update, in the counts that the timing model needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from ...spec.packets import Space
 from .transport import Moved
 
-__all__ = ["AccessRecord", "SampleRecord", "UpdateRecord"]
+__all__ = ["AccessRecord", "RateRecord", "SampleRecord", "UpdateRecord"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,42 @@ class SampleRecord:
         """n."""
         return len(self.events)
 
+    @property
+    def words(self) -> Tensor:
+        """[n] words of the packets besides header and length."""
+        return self.events
+
     @classmethod
     def joined(cls, parts: "list[SampleRecord]") -> "SampleRecord":
         """One record of consecutive ones (of the same network and train flag)."""
         if len(parts) == 1:
             return parts[0]
-        return cls(train=parts[0].train, events=torch.cat([p.events for p in parts]),
-                   fired=[torch.cat(layer) for layer in zip(*(p.fired for p in parts), strict=True)],
-                   listed=[torch.cat(layer) for layer in zip(*(p.listed for p in parts), strict=True)],
-                   lowest=torch.cat([p.lowest for p in parts]))
+        whole = {"train": parts[0].train}
+        for name in (each.name for each in fields(cls) if each.name != "train"):
+            values = [getattr(part, name) for part in parts]
+            whole[name] = (torch.cat(values) if isinstance(values[0], Tensor)
+                           else [torch.cat(layer) for layer in zip(*values, strict=True)])
+        return cls(**whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateRecord(SampleRecord):
+    """Counts of ``n`` samples of rule rate; ``events`` are the levels sent, ``fired`` neurons that spiked at all.
+
+    Members
+    -------
+    inputs : [n, T] input spikes of each step (zeros where currents drive the first layer).
+    spikes : for each hidden layer bool [n, T, neurons].
+    shown : for each hidden layer bool [n, neurons], neurons that spiked at all or pass gradient in training.
+    """
+
+    inputs: Tensor
+    spikes: list[Tensor]
+    shown: list[Tensor]
+
+    @property
+    def words(self) -> Tensor:
+        return self.events + self.inputs.sum(1)
 
 
 @dataclass(frozen=True, kw_only=True)

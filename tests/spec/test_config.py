@@ -37,13 +37,14 @@ LAYERS = st.lists(st.integers(1, 300), min_size=2, max_size=6).map(tuple)
     ({"optimizer": "sign-momentum", "gradient_memory": False},
      "optimizer = 'sign-momentum' keeps its momentum in the gradient memory: gradient_memory = False allows 'sgd' only"),
     ({"rules": "bptt"}, "'bptt' is not a valid Rule"), ({"rules": ["ttfs", "bptt"]}, "'bptt' is not a valid Rule"),
-    ({"rules": ()}, "rules = (): a build has one at least, of ttfs, sparse-bptt"),
+    ({"rules": ()}, "rules = (): a build has one at least, of ttfs, sparse-bptt, rate"),
     ({"rate_loss": True}, "rate_loss = True counts the spikes of neurons over time: rule 'sparse-bptt' alone has it"),
     ({"rules": list(Rule), "gradient_memory": False},
-     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
+     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows the others only"),
+    ({"schedule": "layerwise"}, "'layerwise' is not a valid Schedule"),
     ({"max_steps": 0}, "max_steps = 0: an integer from 1 to 4096 is needed"),
     ({"rules": "sparse-bptt", "gradient_memory": False},
-     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows 'ttfs' only"),
+     "rule 'sparse-bptt' adds up gradients over time steps: gradient_memory = False allows the others only"),
 ])
 def test_refusals(options, text):
     with pytest.raises(ValueError, match=rf"^{re.escape(text)}$"):
@@ -53,6 +54,7 @@ def test_refusals(options, text):
 @pytest.mark.parametrize("options", [
     {"lanes": 2}, {"lanes": 128}, {"max_layers": 1}, {"max_layers": 15}, {"time_bits": 4}, {"time_bits": 10},
     {"weight_bits": 4, "weight_fraction": 3}, {"error_bits": 18, "error_fraction": 16}, {"optimizer": "sign-momentum"},
+    {"rules": (Rule.RATE,), "gradient_memory": False, "schedule": "multi-step"},
 ])
 def test_limits_are_allowed(options):
     config = CoreConfig(**options)
@@ -138,7 +140,7 @@ def test_feedback_formats(precision, w, stored):
 def test_digest_depends_on_everything():
     base = CoreConfig()
     other = {"lanes": 8, "optimizer": Optimizer.SIGN_MOMENTUM, "gradient_memory": False, "feedback_precision": Precision.FOUR,
-             "partial_transport": True, "rules": Rule.SPARSE_BPTT}
+             "partial_transport": True, "rules": Rule.SPARSE_BPTT, "schedule": "multi-step"}
     others = [CoreConfig(**{f.name: other[f.name] if f.name in other else getattr(base, f.name) - 1})
               for f in dataclasses.fields(base) if f.name != "rate_loss"]
     others += [CoreConfig(rules=Rule.SPARSE_BPTT, rate_loss=True), CoreConfig(rules=list(Rule))]
