@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from coldspike.model.reference.bptt import BpttNetwork
 from coldspike.model.reference.rate import RateNetwork, surrogate
 
 LEAK, SAMPLES = 0.2, 7
@@ -37,9 +38,9 @@ def unrolled_loss(weights, inputs, labels):
     return torch.nn.functional.cross_entropy(torch.stack(outputs).mean(0), labels, reduction="sum")
 
 
-def network(layers, scale=2.5, **options):
+def network(layers, scale=2.5, kind=RateNetwork, **options):
     generator = torch.Generator().manual_seed(2)
-    return RateNetwork([torch.randn(n_out, n_in, generator=generator, dtype=torch.float64) * scale / math.sqrt(n_in)
+    return kind([torch.randn(n_out, n_in, generator=generator, dtype=torch.float64) * scale / math.sqrt(n_in)
                         for n_in, n_out in zip(layers, layers[1:], strict=False)], LEAK, **options)
 
 
@@ -55,13 +56,24 @@ def labels(outputs):
     return torch.arange(SAMPLES) % outputs
 
 
-def both(layers, inputs, **options):
+def both(layers, inputs, kind=RateNetwork, **options):
     """Gradients of the network and of the unrolled loss."""
-    unit = network(layers, **options)
+    unit = network(layers, kind=kind, **options)
     weights = [w.clone().requires_grad_() for w in unit.weights]
     unrolled_loss(weights, inputs, labels(layers[-1])).backward()
     unit.train(inputs, labels(layers[-1]))
     return unit.gradients, [w.grad for w in weights]
+
+
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("layers", [(9, 4), (9, 8, 4), (9, 8, 7, 6, 4)])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_backpropagation_through_time_is_the_gradient(steps, layers, constant):
+    inputs = images(steps, 9, constant)
+    found, exact = both(layers, inputs, kind=BpttNetwork)
+    assert all(torch.allclose(*pair, rtol=1e-12, atol=1e-13) for pair in zip(found, exact, strict=True))
+    unit = network(layers, kind=BpttNetwork)
+    assert torch.allclose(unit.train(inputs, labels(4))[0], network(layers).infer(inputs)[0], rtol=1e-12)
 
 
 def test_the_surrogate_is_the_derivative_of_a_sigmoid():
