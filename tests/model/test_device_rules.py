@@ -8,15 +8,20 @@ import pytest
 from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind, Space, header
+from coldspike.spec.rate import RateSettings
 from coldspike.spec.registers import Control, counters, register_map
 
 from .test_device import configured, read, sample, send, write
-from .test_device_over_time import LAYERS, REGISTERS, SETTINGS, events, fill, register
+from .test_device_over_time import LAYERS, SETTINGS, STEPS, events, fill, register
+from .test_device_over_time import REGISTERS as OVER_TIME
 
 BOTH = CoreConfig.for_network(LAYERS, lanes=2, rules=tuple(Rule), max_steps=12, spike_entries=60, job_entries=40)
 ADDRESS = {r.name: r.address for r in register_map(BOTH)}
-TTFS, SPARSE = Rule.TTFS.code, Rule.SPARSE_BPTT.code
-DECAYS = write(Space.DECAY, 0, 0, SETTINGS.decays)
+TTFS, SPARSE, RATE = (rule.code for rule in Rule)
+RATED = RateSettings(steps=STEPS, leak=0.5)
+REGISTERS = OVER_TIME | {"TICKS": RATED.ticks(BOTH)}
+PROFILES = {Rule.TTFS: [], Rule.SPARSE_BPTT: [write(Space.DECAY, 0, 0, SETTINGS.decays)],
+            Rule.RATE: [write(Space.DECAY, 0, 0, RATED.profile)]}
 
 
 def start(device, **registers):
@@ -64,7 +69,7 @@ def test_each_rule_is_what_it_is_in_a_build_of_its_own(rule):
         rng = np.random.default_rng(7)
         loads = [write(space, l, j, rng.normal(0, 3000, LAYERS[l - 1]).astype(int)) for space, first in
                  ((Space.WEIGHT, 1), (Space.FEEDBACK, 2)) for l in range(first, len(LAYERS)) for j in range(LAYERS[l])]
-        answers.append(send(device, *[DECAYS] * (rule is Rule.SPARSE_BPTT), *loads, *trainings(rule.code, 1), *memories(device),
+        answers.append(send(device, *PROFILES[rule], *loads, *trainings(rule.code, 1), *memories(device),
                             read(Space.SLOPE, 2), read(Space.SPIKES, 1)))
         answers[-1].append([register(device, name) for name, _ in counters(alone.config)])
     assert answers[0] == answers[1] and any(map(any, answers[0][-5:]))
@@ -114,9 +119,15 @@ def test_spaces_are_those_of_the_rule_that_runs():
         assert good[0] == Kind.READ and bad[0] == Kind.ERROR | ErrorCode.ADDRESS << 8
 
 
-@pytest.mark.parametrize("registers", [{"RULE": 2}, {"RULE": 3}, {"RULE": SPARSE, "STEPS": 0}], ids=str)
-def test_a_rule_that_cannot_run_is_refused(registers):
-    device = configured(BOTH, LAYERS, **REGISTERS)
+@pytest.mark.parametrize("rules, registers", [
+    (tuple(Rule), {"RULE": len(Rule)}), (tuple(Rule), {"RULE": SPARSE, "STEPS": 0}), (tuple(Rule), {"RULE": RATE, "STEPS": 0}),
+    (tuple(Rule), {"RULE": RATE, "STEPS": 13}), ((Rule.TTFS, Rule.SPARSE_BPTT), {"RULE": RATE}),
+    ((Rule.TTFS, Rule.RATE), {"RULE": SPARSE})], ids=str)
+def test_a_rule_that_cannot_run_is_refused(rules, registers):
+    """A code that no rule has, or one that the build leaves out; steps that rules over time cannot do."""
+    config = dataclasses.replace(BOTH, rules=rules)
+    there = {r.name for r in register_map(config)}
+    device = configured(config, LAYERS, **{name: value for name, value in REGISTERS.items() if name in there})
     start(device, **registers)
     assert register(device, "STATUS") == ErrorCode.NETWORK << 8 | 2
     start(device, RULE=TTFS, STEPS=0)

@@ -86,7 +86,7 @@ def test_any_shape_equals_the_oracle(layers, lanes, readout, memory, seed, sprea
 def test_long_batches_are_cut_without_a_trace(monkeypatch):
     layers = (9, 7, 4)
     config = CoreConfig.for_network(layers, lanes=4, gradient_bits=20)
-    monkeypatch.setattr("coldspike.model.exact.ttfs._CHUNK", 3)
+    monkeypatch.setattr("coldspike.model.exact.one_shot.CHUNK", 3)
     Pair(config, layers, 5).run(batches=2, samples=10)
 
 
