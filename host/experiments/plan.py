@@ -105,7 +105,7 @@ REPEATED = (*TABLE1, SIGNS[0], SIGNS[3], *(study for study in SWEEP if "p = 1%" 
             SWEEP[-2])
 
 
-WINDOWS = {"rule": "sparse-bptt", "feedback": "bp", "lr": (1e-3,), "error_scales": (12, 6, 0)}
+WINDOWS = {"rule": "sparse-bptt", "feedback": "bp", "lr": (1e-3,), "lr_decay": 0.55, "error_scales": (12, 6, 0)}
 SPARSE = (
     *({"name": f"w = {window:g}", "repeated": window == 0.2, "given": WINDOWS | {"window": window}}
       for window in (0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)),
