@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..spec.config import CoreConfig, Optimizer, Rule
+from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
 from ..spec.transport import Precision
 from .paths import paths as estimates
 from .placement import Placement, place
@@ -30,8 +30,9 @@ Feedback = Annotated[str, typer.Option("--feedback-precision", help=f"feedback w
 Partial = Annotated[bool, typer.Option("--partial-transport", help="build the choice of single weights: top-k, random, change")]
 Decay = Annotated[bool, typer.Option("--weight-decay", help="build weight decay")]
 Learns = Annotated[str, typer.Option("--rule", help=f"learning rules, one or a comma-separated list: {', '.join(Rule)}")]
-Steps = Annotated[int, typer.Option(help="sparse-bptt: most time steps of a sample")]
-Spikes = Annotated[int, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")]
+Steps = Annotated[int, typer.Option(help="sparse-bptt, rate: most time steps of a sample")]
+Schedules = Annotated[str, typer.Option("--schedule", help=f"rate: order of layers and steps, {' or '.join(Schedule)}")]
+Spikes = Annotated[int, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds; rate: levels and input spikes")]
 Jobs = Annotated[int, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")]
 AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
@@ -41,12 +42,12 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: 
           optimizer: Optimizers = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
           feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
           rule: Learns = str(Rule.TTFS), max_steps: Steps = 100, spike_entries: Spikes = 4096, job_entries: Jobs = 2048,
-          as_json: AsJson = False) -> None:
+          schedule: Schedules = str(Schedule.SINGLE_STEP), as_json: AsJson = False) -> None:
     """Synthesise the accelerator; print its area by component."""
     device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
                                   feedback_precision=feedback_precision, partial_transport=partial_transport,
                                   weight_decay=weight_decay, rules=rule.split(","), max_steps=max_steps,
-                                  spike_entries=spike_entries, job_entries=job_entries)
+                                  spike_entries=spike_entries, job_entries=job_entries, schedule=schedule)
     with Console(stderr=True).status("synthesising"):
         netlist = synthesize(config, device, room)
     if as_json:
@@ -60,6 +61,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         optimizer: Optimizers = str(Optimizer.SIGN_MOMENTUM), gradient_memory: Gradients = True,
         feedback_precision: Feedback = str(Precision.FULL), partial_transport: Partial = False, weight_decay: Decay = False,
         rule: Learns = str(Rule.TTFS), max_steps: Steps = 100, spike_entries: Spikes = 4096, job_entries: Jobs = 2048,
+        schedule: Schedules = str(Schedule.SINGLE_STEP),
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
         planned: Annotated[bool | None, typer.Option("--floorplan/--no-floorplan",
@@ -69,7 +71,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
     device, config, room = settle(target, layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory,
                                   feedback_precision=feedback_precision, partial_transport=partial_transport,
                                   weight_decay=weight_decay, rules=rule.split(","), max_steps=max_steps,
-                                  spike_entries=spike_entries, job_entries=job_entries)
+                                  spike_entries=spike_entries, job_entries=job_entries, schedule=schedule)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
         netlist = synthesize(config, device, room, pins=True)
@@ -117,7 +119,8 @@ def settle(target: str, layers: str, lanes: int, *, weight_decay: bool = False, 
     except ValueError as error:
         raise ToolError(f"--layers {layers} --lanes {lanes} --optimizer {options.get('optimizer')}: {error}") from error
     parts = [target, layers, str(lanes), str(config.optimizer), *["every-sample"] * (not config.gradient_memory),
-             *(map(str, config.rules) if config.rules != (Rule.TTFS,) else ()), *["partial"] * config.partial_transport,
+             *(map(str, config.rules) if config.rules != (Rule.TTFS,) else ()),
+             *[str(config.schedule)] * (config.schedule is not Schedule.SINGLE_STEP), *["partial"] * config.partial_transport,
              *["decay"] * weight_decay,
              *[str(config.feedback_precision)] * (config.feedback_precision != Precision.FULL)]
     return TARGETS[target], config, ROOM / "-".join(parts)

@@ -1,10 +1,14 @@
 """Builds from what a person typed, with one-line refusals."""
 
+from collections.abc import Sequence
+
 from ..spec.config import CoreConfig
 from ..spec.network import parse_layers
 from .problems import OptionError
 
-__all__ = ["build", "layer_sizes"]
+__all__ = ["build", "check_steps", "joined", "layer_sizes"]
+
+MOST_STEPS = 1 << 12  # as CoreConfig allows
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:
@@ -13,6 +17,17 @@ def layer_sizes(text: str) -> tuple[int, ...]:
         return parse_layers(text)
     except ValueError as error:
         raise OptionError(str(error)) from error
+
+
+def check_steps(steps: int) -> None:
+    """Raises OptionError for a number of time steps that no build has."""
+    if not 1 <= steps <= MOST_STEPS:
+        raise OptionError(f"--timesteps {steps}: a build has 1 to {MOST_STEPS}")
+
+
+def joined(parts: Sequence[dict]) -> dict:
+    """Parameters of a build for several rules, from those of a build for each: of each the larger."""
+    return {name: max(part[name] for part in parts if name in part) for each in parts for name in each}
 
 
 def build(layers: tuple[int, ...], **options) -> CoreConfig:

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from .bench import measure
-from .data import load
 from .devices import open_device
 from .options import resolve
 from .problems import OptionError
@@ -33,8 +32,7 @@ def bench(
     if samples < batch_size:
         raise OptionError(f"--samples {samples}: at least one batch of {batch_size} is needed")
     core = options.core_config()
-    task = load(options.data, core.time_bits, options.samples, steps=options.steps)
-    task.check(options.layers)
+    task = options.data_set()
     with Console(stderr=True).status("preparing the simulated device") as status, contextlib.ExitStack() as stack:
         devices = [stack.enter_context(contextlib.closing(open_device(name, core, status=status.update)))
                    for name in ("simulated", "simulated", "golden")]

@@ -14,12 +14,13 @@ __all__ = ["parameter", "signature"]
 
 
 def default_text(name: str, default) -> str:
-    """How the help shows an option's default: one value, or one for each data set."""
+    """How the help shows an option's default: one value, or, where they differ, one for each data set."""
     if default is not None:
         return str(default).lower() if isinstance(default, bool) else str(default)
     shown = {data: "-".join(map(str, v)) if name == "layers" else ",".join(map(str, v)) if isinstance(v, tuple) else v
              for data, v in defaults_by_data(name).items()}
-    return ", ".join(f"{data}: {value}" for data, value in shown.items())
+    alike = list(dict.fromkeys(shown.values()))
+    return str(alike[0]) if len(alike) == 1 else ", ".join(f"{data}: {value}" for data, value in shown.items())
 
 
 def parameter(name: str, kind: type, default, *names: str, **details) -> inspect.Parameter:

@@ -7,7 +7,6 @@ from rich.console import Console
 
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from .command_options import parameter, signature
-from .data import load
 from .devices import open_device
 from .display import TrainingDisplay, summary_table
 from .driver import Accelerator
@@ -64,8 +63,7 @@ def run(options: TrainOptions, folder: Path, checkpoint: Checkpoint | None, scre
     """Trains; returns the summary and the rows of metrics.csv."""
     core = options.core_config()
     with screen.status(f"loading {options.data}") as status:
-        data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps, status.update)
-    data.check(options.layers)
+        data = options.data_set(status.update)
     with screen.status(f"preparing the {options.device} device") as status:
         device = open_device(options.device, core, status=status.update)
     try:

@@ -8,14 +8,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..spec.config import Optimizer, Rule
+from ..spec.config import Optimizer, Rule, Schedule
 from ..spec.transport import Precision
-from .builds import build, layer_sizes
+from .builds import build, joined, layer_sizes
 from .devices import open_device
 from .measures import cycles
-from .options import READOUTS, comma_numbers
+from .option_values import comma_numbers
+from .options import READOUTS
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
+from .rate_based import CODINGS, RateOptions
 from .schemes import FEEDBACKS, TRANSPORTS, needs_choice, schemes
 from .stimuli import random_settings
 from .verify import Verification
@@ -47,18 +49,21 @@ def verify(
     time_bits: Annotated[int, typer.Option(help="a window has 2**this ticks")] = 8,
     rule: Annotated[str, typer.Option(help=f"learning rule: {', '.join(Rule)}; or a list: a build of several, which takes turns "
                                            "with them")] = str(Rule.TTFS),
-    timesteps: Annotated[int, typer.Option(min=1, help="sparse-bptt: time steps T")] = 20,
+    timesteps: Annotated[int, typer.Option(min=1, help="sparse-bptt, rate: time steps T")] = 20,
     window: Annotated[float, typer.Option(min=0, help="sparse-bptt: active neurons have |V - 1| < w; inf: all")] = 0.2,
     tau: Annotated[float, typer.Option(help="sparse-bptt: time constant of a potential, in steps")] = 10.0,
     over_time: Annotated[str, typer.Option(help=f"sparse-bptt: logits of the readout's {' or '.join(OVER_TIME)}")] = "max",
     gradients: Annotated[str, typer.Option(help=f"sparse-bptt: gradients are summed as is {' or by '.join(GRADIENTS)}"),
                          ] = "cheaper",
-    spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt: spikes of a sample that the tape holds")] = None,
+    spike_entries: Annotated[int | None, typer.Option(help="sparse-bptt, rate: spikes of a sample that the build holds")] = None,
     job_entries: Annotated[int | None, typer.Option(help="sparse-bptt: active neurons that each half of the tape holds")] = None,
     rate_upper: Annotated[float, typer.Option(min=0, help="sparse-bptt: strength of the loss of neurons that fire too often")] = 0,
     rate_lower: Annotated[float, typer.Option(min=0, help="sparse-bptt: strength of the loss of those that fire too rarely")] = 0,
     rate_least: Annotated[int, typer.Option(help="sparse-bptt: fewer spikes of a neuron in a sample cost")] = 1,
     rate_most: Annotated[int, typer.Option(help="sparse-bptt: more spikes of a neuron in a sample cost")] = 10,
+    leak: Annotated[float, typer.Option(help="rate: what a potential keeps from step to step")] = 0.2,
+    coding: Annotated[str, typer.Option(help=f"rate: inputs are {' or '.join(CODINGS)}")] = "current",
+    schedule: Annotated[str, typer.Option(help=f"rate: {' or '.join(Schedule)}")] = str(Schedule.SINGLE_STEP),
     corrupt: Annotated[bool, typer.Option("--corrupt", help="flip one bit of what is compared: must fail")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> int:
@@ -69,25 +74,27 @@ def verify(
     rules = rule.split(",")
     for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
                                  ("optimizer", optimizer, list(Optimizer)), *(("rule", each, list(Rule)) for each in rules),
-                                 ("over-time", over_time, OVER_TIME), ("gradients", gradients, GRADIENTS)):
+                                 ("over-time", over_time, OVER_TIME), ("gradients", gradients, GRADIENTS),
+                                 ("coding", coding, CODINGS), ("schedule", schedule, list(Schedule))):
         if value not in choices:
             raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
     if batches < len(rules):
         raise OptionError(f"--batches {batches}: of the {len(rules)} rules {rule} each needs one at least")
     sizes = layer_sizes(layers)
-    runs = None
-    if Rule.SPARSE_BPTT in rules:
-        runs = OverTimeOptions(timesteps, tau, window, over_time, gradients, rate_upper, rate_lower, rate_least, rate_most,
-                               spike_entries, job_entries)
+    sparse = OverTimeOptions(timesteps, tau, window, over_time, gradients, rate_upper, rate_lower, rate_least, rate_most,
+                             spike_entries, job_entries)
+    rate = RateOptions(timesteps, leak, coding, schedule, spike_entries)
+    needs = [each.build(sizes) for name, each in ((Rule.SPARSE_BPTT, sparse), (Rule.RATE, rate)) if name in rules]
     config = build(sizes, lanes=lanes, optimizer=Optimizer(optimizer), weight_decay=weight_decay, gradient_memory=gradient_memory,
                    weight_fraction=weight_fraction, gradient_bits=gradient_bits, time_bits=time_bits,
                    feedback_precision=feedback_precision, partial_transport=needs_choice(transport),
-                   **(runs.build(sizes) if runs else {}) | {"rules": rules})
+                   **joined(needs) | {"rules": rules})
     numbers = (comma_numbers(name, text) for name, text in (("fraction", fraction), ("probability", probability), ("alpha", alpha)))
     settings = random_settings(np.random.default_rng([seed, 2]), config, sizes, batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,
                                schemes=schemes(len(sizes) - 1, feedback, transport, *numbers),
-                               over_time=runs.random_settings(config, np.random.default_rng([seed, 3]), sizes) if runs else None)
+                               over_time=sparse.random_settings(config, np.random.default_rng([seed, 3]), sizes)
+                               if Rule.SPARSE_BPTT in rules else None, rate=rate.settings() if Rule.RATE in rules else None)
     turns = [settings.of(Rule(each)) for each in rules]
     for turn in turns:
         turn.registers(config)  # refuses by name, before anything is built

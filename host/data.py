@@ -1,4 +1,5 @@
-"""Data sets by name: images as spike times (digits, embedded in scikit-learn, and Fashion-MNIST), and recordings over time."""
+"""Data sets by name: images (digits, embedded in scikit-learn, and Fashion-MNIST) as spike times, levels or spikes over time, and
+recordings over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from .datasets.nmnist import NMNIST
 from .datasets.shd import SHD
 from .download import fetch
 from .encode import encode, encode_steps
-from .events import EventSplit, checked_count
+from .events import CodedSplit, EventSplit, checked_count
 from .idx import read_idx
 from .problems import DataError, OptionError
 
@@ -27,6 +28,8 @@ FASHION_FILES = {  # MD5 as published at github.com/zalandoresearch/fashion-mnis
 DIGITS_TEST = 360  # of 1,797: every fifth image, as its users usually split it
 IMAGE_BITS = 12   # of a pixel, on its way to a time step
 DIGITS_SEED = 0    # the split is a fact of the data set here, not of a run
+CODING = 2          # joins a run's seed: its data order and feedback weights are drawn with others
+DRAWN_AT_ONCE = 1000  # images: bounds memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class Split:
 
     Members
     -------
-    times : (samples, inputs) uint16, ticks before the window's end; 0 is silent.
+    times : (samples, inputs) uint16, ticks before the window's end, or of rule rate levels in ticks; 0 is silent.
     labels : (samples,) int64.
     """
 
@@ -69,8 +72,8 @@ class DataSet:
     name: str
     inputs: int
     classes: int
-    train: Split | EventSplit
-    test: Split | EventSplit
+    train: Split | EventSplit | CodedSplit
+    test: Split | EventSplit | CodedSplit
 
     def check(self, layers: tuple[int, ...]) -> None:
         """Raises OptionError unless a network with ``layers`` has this data set's inputs and classes."""
@@ -87,9 +90,12 @@ def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndar
 
 
 def load(name: str, time_bits: int, samples: int | None = None, test_samples: int | None = None, steps: int | None = None,
-         progress: Callable[[str], None] = lambda text: None) -> DataSet:
-    """The data set ``name``, encoded for windows of 2**time_bits ticks, or (rule sparse-bptt) for ``steps`` time steps; the first
-    samples of each split if so asked. ``progress`` is told how far it has come.
+         progress: Callable[[str], None] = lambda text: None, *, drawn: int | None = None) -> DataSet:
+    """The data set ``name``, encoded for windows of 2**time_bits ticks, or as spikes over ``steps`` time steps; the first samples
+    of each split if so asked. ``progress`` is told how far it has come.
+
+    ``drawn`` is for rule rate, whose spikes have levels with them: the seed with which images become spikes, in each step with a
+    pixel's probability. Without it an image is one spike of each bright pixel.
 
     Raises
     ------
@@ -100,15 +106,29 @@ def load(name: str, time_bits: int, samples: int | None = None, test_samples: in
         raise OptionError(f"data set {name!r} is unknown; choose one of: {', '.join(DATA_SETS)}")
     if name in EVENT_SETS:
         if steps is None:
-            raise OptionError(f"data set {name} has recordings over time: use --rule sparse-bptt")
-        found = EVENT_SETS[name]
-        train, test = found.read(steps, (samples, test_samples), progress)
-        return DataSet(name=name, inputs=found.inputs, classes=found.classes, train=train, test=test)
-    data = IMAGE_SETS[name](time_bits if steps is None else IMAGE_BITS)
-    train, test = data.train.first(samples, "samples"), data.test.first(test_samples, "test samples")
-    if steps is not None:
-        train, test = over_time(train, steps), over_time(test, steps)
-    return DataSet(name=name, inputs=data.inputs, classes=data.classes, train=train, test=test)
+            raise OptionError(f"data set {name} has recordings over time: use --rule sparse-bptt, or --rule rate --coding spikes")
+        data = EVENT_SETS[name]
+        splits = data.read(steps, (samples, test_samples), progress)
+    else:
+        data = IMAGE_SETS[name](time_bits if steps is None or drawn is not None else IMAGE_BITS)
+        splits = data.train.first(samples, "samples"), data.test.first(test_samples, "test samples")
+        if drawn is not None:
+            splits = [by_chance(split, steps, 1 << time_bits, [drawn, CODING, part]) for part, split in enumerate(splits)]
+        elif steps is not None:
+            splits = [over_time(split, steps) for split in splits]
+    if drawn is not None:
+        splits = [CodedSplit(spikes=split, steps=steps, window=1 << time_bits) for split in splits]
+    return DataSet(name=name, inputs=data.inputs, classes=data.classes, train=splits[0], test=splits[1])
+
+
+def by_chance(split: Split, steps: int, window: int, seed: list[int]) -> EventSplit:
+    """Images as spikes in each step, a pixel's level their probability; a sample's are the same however many samples there are."""
+    random, parts = np.random.RandomState(seed), []
+    for begin in range(0, len(split), DRAWN_AT_ONCE):
+        chance = split.times[begin:begin + DRAWN_AT_ONCE, None] / window
+        fired = random.random_sample((len(chance), steps, chance.shape[2])) < chance
+        parts.append(EventSplit.of_raster(fired, split.labels[begin:begin + DRAWN_AT_ONCE]))
+    return EventSplit.joined([events for part in parts for events in part.take(np.arange(len(part)))], split.labels)
 
 
 def over_time(split: Split, steps: int) -> EventSplit:

@@ -1,7 +1,7 @@
 """What a training run does where nobody says otherwise, by rule and data set. Found by trials on the golden device; docs/results.md
 tells what they reach."""
 
-from ..spec.config import Rule
+from ..spec.config import Rule, Schedule
 
 __all__ = ["OVER_TIME", "defaults", "defaults_by_data", "fitted"]
 
@@ -16,8 +16,10 @@ OVER_TIME = {"timesteps": 100, "tau": 10.0, "window": 0.2, "over_time": "max", "
              "spike_entries": 4096, "job_entries": 4096, "initial_mean": 0.0}
 """Of rule sparse-bptt, unless the data set has its own."""
 
-# Sets of few samples: 100 updates from one transport to the next would be more than an epoch.
-RECORDINGS = OVER_TIME | {"epochs": 12, "batch_size": 32, "lr": (1e-3,), "lr_decay": 0.9, "interval": 10, "lanes": 32}
+FEW = {"epochs": 12, "batch_size": 32, "lr": (1e-3,), "lr_decay": 0.9, "interval": 10, "lanes": 32}
+"""Of sets of few samples: 100 updates from one transport to the next would be more than an epoch."""
+
+RECORDINGS = OVER_TIME | FEW
 # Of short recordings whose classes differ throughout: each step of the readout counts. Its potentials add up, so its weights begin,
 # and are learned, a step count's order smaller than the others'.
 SUMMED = {"timesteps": 50, "window": 0.3, "over_time": "sum", "gain": 0, "lr": (1e-3, 6e-5), "error_scales": (4, 0),
@@ -35,7 +37,21 @@ SPARSE: dict[str, dict] = {
     "shd": RECORDINGS | SUMMED | {"layers": (700, 200, 20), "timesteps": 100, "lr": (1e-3, 3e-5), "initial_scale": (0.6, 0.03),
                                   "spike_entries": 32768, "job_entries": 16384},
 }
-RULES = {Rule.TTFS: IMAGES, Rule.SPARSE_BPTT: SPARSE}
+RATE = {"timesteps": 4, "leak": 0.2, "coding": "current", "schedule": str(Schedule.SINGLE_STEP), "initial_scale": (1.4,)}
+"""Of rule rate, unless the data set has its own."""
+
+# A recording's spikes are few in a step: neurons that forgot them at once would learn little.
+RATE_RECORDINGS = RATE | FEW | {"timesteps": 50, "leak": 0.9, "coding": "spikes", "initial_scale": (3.0,), "lr": (3e-3,)}
+RATE_BASED: dict[str, dict] = {
+    "digits": IMAGES["digits"] | RATE | {"layers": (64, 100, 10), "epochs": 10, "lr_decay": 0.8},
+    "fashion-mnist": IMAGES["fashion-mnist"] | RATE | {"epochs": 10, "lr": (2e-4,), "lr_decay": 0.8},
+    "nmnist": RATE_RECORDINGS | {"layers": (1156, 200, 10), "timesteps": 20, "initial_scale": (1.0,), "lr": (1e-3,), "epochs": 8,
+                                 "spike_entries": 16384},
+    "fsdd": RATE_RECORDINGS | {"layers": (128, 100, 10), "spike_entries": 8192},
+    "braille": RATE_RECORDINGS | {"layers": (120, 100, 27), "spike_entries": 8192},
+    "shd": RATE_RECORDINGS | {"layers": (700, 200, 20), "spike_entries": 32768},
+}
+RULES = {Rule.TTFS: IMAGES, Rule.SPARSE_BPTT: SPARSE, Rule.RATE: RATE_BASED}
 
 
 def defaults(rule: str, data: str) -> dict:
@@ -52,4 +68,7 @@ def fitted(values: tuple, depth: int) -> tuple:
 
 def defaults_by_data(name: str) -> dict:
     """Defaults of one option for each data set that has one: of the first rule that does."""
-    return {data: both[name] for data in SPARSE if name in (both := SPARSE[data] | IMAGES.get(data, {}))}
+    found = {}
+    for known in reversed(RULES.values()):
+        found |= {data: usual[name] for data, usual in known.items() if name in usual}
+    return {data: found[data] for data in SPARSE if data in found}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..spec.config import Rule
 from ..spec.errors import REMEDIES
 from ..spec.packets import Kind, Space
 from ..spec.registers import VERSION, Control, core_digest, counters, register_map
@@ -112,8 +113,8 @@ class Accelerator:
             raise DriverError(f"the accelerator refused network {'-'.join(map(str, settings.layers))}: {text}")
         self.settings = settings
         self._packets = 0
-        if settings.over_time is not None:
-            self.write_space(Space.DECAY, 0, np.array(settings.over_time.decays)[:settings.over_time.steps + 1, None])
+        if settings.decays:
+            self.write_space(Space.DECAY, 0, np.array(settings.decays)[:, None])
 
     # -- packets -----------------------------------------------------------------------------------
     def exchange(self, stream: Stream, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,10 +136,11 @@ class Accelerator:
 
         Parameters
         ----------
-        times : (samples, inputs) ticks before the window's end, 0 to T; of rule sparse-bptt a list with each sample's spikes,
-            uint32, index | step << 16, ascending.
+        times : (samples, inputs) ticks before the window's end, 0 to T, or of rule rate levels in ticks; of rule sparse-bptt a list
+            with each sample's spikes, uint32, index | step << 16, ascending, of rule rate with coded inputs one with each sample's
+            words as of ``events.with_levels``.
         labels : (samples,) output neurons.
-        fired : (samples, inputs) which inputs fire; ``times > 0`` unless given.
+        fired : (samples, inputs) which inputs fire or are sent; ``times > 0`` unless given.
         batch_size : samples of a batch, the last may have fewer; all samples are one batch unless given.
         """
         self._check_samples(times, labels)
@@ -163,7 +165,7 @@ class Accelerator:
             yield packets.decode_samples(words, starts, self.settings.layers[-1])
 
     def _encode(self, samples: Samples, labels: np.ndarray, train: bool, fired: np.ndarray | None) -> Stream:
-        if self.settings.over_time is not None:
+        if self.settings.listed:
             return packets.encode_events(samples, labels, train=train)
         return packets.encode_samples(samples, labels, train=train, fired=fired)
 
@@ -171,10 +173,12 @@ class Accelerator:
         if self.settings is None:
             raise DriverError("the accelerator is stopped: configure a network first")
         inputs, outputs = self.settings.layers[0], self.settings.layers[-1]
-        if self.settings.over_time is not None:
+        if self.settings.listed:
             return self._check_events(times, labels)
-        if np.ndim(times) != 2 or times.shape != (len(labels), inputs):
-            raise DriverError(f"samples of shape {np.shape(times)}: this network needs ({len(labels)}, {inputs})")
+        if not isinstance(times, np.ndarray):
+            raise DriverError(f"{len(times)} samples are a list: this network needs an array ({len(labels)}, {inputs})")
+        if times.shape != (len(labels), inputs):
+            raise DriverError(f"samples of shape {times.shape}: this network needs ({len(labels)}, {inputs})")
         for what, values, high in (("time", times, self.config.window), ("label", labels, outputs - 1)):
             if values.size and not 0 <= values.min() <= values.max() <= high:
                 wrong = np.argwhere((values < 0) | (values > high))[0]
@@ -182,13 +186,15 @@ class Accelerator:
 
     def _check_events(self, samples: list[np.ndarray], labels: np.ndarray) -> None:
         if not isinstance(samples, list) or len(samples) != len(labels):
-            raise DriverError(f"{len(samples)} samples with {len(labels)} labels: rule sparse-bptt needs a list of spikes for each")
+            raise DriverError(f"{len(samples)} samples with {len(labels)} labels: rule {self.settings.rule} needs a list of each "
+                              "sample's spikes")
         if len(labels) and not 0 <= labels.min() <= labels.max() < self.settings.layers[-1]:
             raise DriverError(f"labels from {labels.min()} to {labels.max()}: 0 to {self.settings.layers[-1] - 1} is allowed")
         room = self.config.spike_entries
         for number, spikes in enumerate(samples):
             if len(spikes) > room:
-                raise DriverError(f"sample {number} has {len(spikes)} spikes, this build's tape holds {room}: use --spike-entries")
+                has = "spikes" if self.settings.rule is Rule.SPARSE_BPTT else "levels and spikes"
+                raise DriverError(f"sample {number} has {len(spikes)} {has}, this build holds {room}: use --spike-entries")
 
     # -- memories ----------------------------------------------------------------------------------
     def read_space(self, space: Space, layer: int = 0, columns: int = 1) -> np.ndarray:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..spec.packets import SPIKE_BIT
 from .problems import OptionError
 
-__all__ = ["EventSet", "EventSplit", "checked_count", "words"]
+__all__ = ["CodedSplit", "EventSet", "EventSplit", "checked_count", "with_levels", "words"]
 
 
 def checked_count(present: int, count: int | None, what: str) -> int:
@@ -23,6 +24,15 @@ def words(step: np.ndarray, index: np.ndarray) -> np.ndarray:
     fresh = np.ones(len(out), bool)
     fresh[1:] = out[1:] != out[:-1]
     return out[fresh]  # np.unique takes several times as long
+
+
+def with_levels(spikes: np.ndarray, steps: int, window: int) -> np.ndarray:
+    """One sample of rule rate with coded inputs, as uint32 words: the rates of the inputs that spike at all, index | a << 16
+    ascending, then its ``words``, marked as spikes. Rates are in ticks, ``window`` of them a spike in each of ``steps`` steps."""
+    counts = np.bincount(spikes & 0xFFFF)
+    index = np.flatnonzero(counts)
+    levels = np.rint(counts[index] * window / steps).astype(np.uint32) << 16 | index.astype(np.uint32)
+    return np.concatenate([levels, spikes | np.uint32(1 << SPIKE_BIT)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,36 @@ class EventSplit:
     def take(self, chosen: np.ndarray) -> list[np.ndarray]:
         """Events of some samples."""
         return [self.events[self.starts[n]:self.starts[n + 1]] for n in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedSplit:
+    """Samples of rule rate with coded inputs.
+
+    Members
+    -------
+    spikes : the samples. steps : T. window : ticks of an input that spikes in each step.
+    """
+
+    spikes: EventSplit
+    steps: int
+    window: int
+
+    def __len__(self) -> int:
+        return len(self.spikes)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(samples,) int64."""
+        return self.spikes.labels
+
+    def raster(self, chosen: np.ndarray, steps: int, inputs: int) -> np.ndarray:
+        """Some samples' spikes as bool (samples, T, inputs)."""
+        return self.spikes.raster(chosen, steps, inputs)
+
+    def take(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """Some samples as ``with_levels`` gives them."""
+        return [with_levels(each, self.steps, self.window) for each in self.spikes.take(chosen)]
 
 
 @dataclass(frozen=True)

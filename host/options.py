@@ -3,36 +3,32 @@
 import dataclasses
 import math
 import tomllib
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tomli_w
 
-from ..spec.config import CoreConfig, Optimizer, Rule
+from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
 from ..spec.network import Readout
 from ..spec.transport import Precision
 from . import defaults
-from .builds import build, layer_sizes
-from .data import DATA_SETS, EVENT_SETS
+from .builds import build
+from .data import DATA_SETS, EVENT_SETS, DataSet, load
 from .devices import DEVICES
+from .option_values import LISTS, convert, flag, option
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
+from .rate_based import CODINGS, RateOptions
 from .schemes import FEEDBACKS, has_interval, needs_choice, schemes
 from .settings import NetworkSettings
 
-__all__ = ["READOUTS", "TrainOptions", "comma_numbers", "resolve", "resume"]
+__all__ = ["READOUTS", "TrainOptions", "resolve", "resume"]
 
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
 FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
 
-LISTS = ("lr", "fraction", "probability", "alpha", "error_scales", "initial_scale")
-OVER_TIME_ALONE = dict.fromkeys(defaults.OVER_TIME) | {"error_scales": (), "initial_scale": ()}
-TTFS_ALONE = {"readout": "potential", "clip": 1.0, "gradient_memory": True}
-
-
-def option(text: str, kind: type, default=None, choices: tuple[str, ...] = ()):
-    """A field of ``TrainOptions``: its help text, the type of its value on the command line, allowed words."""
-    return field(default=default, metadata={"help": text, "kind": kind, "choices": choices})
+TTFS, SPARSE, RATE = (Rule.TTFS,), (Rule.SPARSE_BPTT,), (Rule.RATE,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,40 +58,48 @@ class TrainOptions:
     lr_decay: float = option("factor of the learning rate after each epoch", float)
     weight_decay: float = option("decoupled decay: each update shrinks weights by lr times this", float, 0.0)
     optimizer: str = option("update rule", str, str(Optimizer.SIGN_MOMENTUM), tuple(map(str, Optimizer)))
-    readout: str = option("what the output layer reports", str, "potential", tuple(READOUTS))
-    clip: float = option("bound of the derivatives of a spike time", float, 1.0)
+    readout: str = option("what the output layer reports", str, "potential", READOUTS, TTFS)
+    clip: float = option("bound of the derivatives of a spike time", float, 1.0, rules=TTFS)
     samples: int | None = option("training samples; all of the data set's unless given", int)
     test_samples: int | None = option("test samples; all of the data set's unless given", int)
     lanes: int = option("multiply-accumulate lanes of the build, a power of two", int)
     weight_fraction: int = option("fractional bits of the 16-bit weights", int, 12)
-    gradient_memory: bool = option("sum gradients over a batch; off: update after every sample", bool, True)
+    gradient_memory: bool = option("sum gradients over a batch; off: update after every sample", bool, True, rules=TTFS + RATE)
     seed: int = option("seed of initial weights, data order and rounding", int, 1)
-    timesteps: int | None = option("sparse-bptt: time steps T of a sample", int)
-    tau: float | None = option("sparse-bptt: time constant of a membrane potential, in steps", float)
-    window: float | None = option("sparse-bptt: w, gradients pass active neurons alone, |V - 1| < w; inf: all", float)
-    over_time: str | None = option(f"sparse-bptt: of the readout's potentials the logit is the {' or '.join(OVER_TIME)}", str)
-    gain: int | None = option("sparse-bptt: logits are 2^gain times that", int)
-    error_scales: tuple[int, ...] = option("sparse-bptt: fractional bits that each weight layer's errors have beyond the build's "
-                                           "error_fraction, a comma-separated list", str, ())
-    gradients: str | None = option(f"sparse-bptt: gradients are summed as is {' or by '.join(GRADIENTS)}", str)
-    rate_upper: float | None = option("sparse-bptt: strength of the loss of hidden neurons that fire more than --rate-most times "
-                                      "in a sample", float)
-    rate_lower: float | None = option("sparse-bptt: the same of those that fire less than --rate-least times", float)
-    rate_least: int | None = option("sparse-bptt: fewer spikes of a neuron in a sample cost", int)
-    rate_most: int | None = option("sparse-bptt: more spikes of a neuron in a sample cost", int)
-    initial_scale: tuple[float, ...] = option("sparse-bptt: initial weights of a layer with n inputs have this deviation over "
-                                              "sqrt(n); one for all layers or a comma-separated list", str, ())
-    initial_mean: float | None = option("sparse-bptt: mean of the output layer's initial weights; above 0 no class's potential "
-                                        "begins with its maximum over time", float)
-    spike_entries: int | None = option("sparse-bptt: spikes of a sample that the tape holds", int)
-    job_entries: int | None = option("sparse-bptt: active neurons of a sample that each half of the tape holds", int)
+    timesteps: int | None = option(f"time steps T of a sample; {defaults.RATE['timesteps']} of images for rate", int,
+                                   rules=SPARSE + RATE)
+    tau: float | None = option("time constant of a membrane potential, in steps", float, rules=SPARSE)
+    window: float | None = option("w, gradients pass active neurons alone, |V - 1| < w; inf: all", float, rules=SPARSE)
+    over_time: str | None = option("what of the readout's potentials over time is the logit", str, None, OVER_TIME, SPARSE)
+    gain: int | None = option("logits are 2^gain times that", int, rules=SPARSE)
+    error_scales: tuple[int, ...] = option("fractional bits that each weight layer's errors have beyond the build's "
+                                           "error_fraction, a comma-separated list", str, (), rules=SPARSE)
+    gradients: str | None = option("gradients are summed as is cheaper, by active neuron, or by input spike", str, None, GRADIENTS,
+                                   SPARSE)
+    rate_upper: float | None = option("strength of the loss of hidden neurons that fire more than --rate-most times in a sample",
+                                      float, rules=SPARSE)
+    rate_lower: float | None = option("the same of those that fire less than --rate-least times", float, rules=SPARSE)
+    rate_least: int | None = option("fewer spikes of a neuron in a sample cost", int, rules=SPARSE)
+    rate_most: int | None = option("more spikes of a neuron in a sample cost", int, rules=SPARSE)
+    leak: float | None = option("what a membrane potential keeps from step to step, 0 to below 1", float, rules=RATE)
+    coding: str | None = option("inputs are a current, the same in each step, or spikes: of images drawn in each step, pixels are "
+                                "probabilities", str, None, CODINGS, RATE)
+    schedule: str | None = option("layers advance step by step together, or one after the other", str, None, Schedule, RATE)
+    max_steps: int | None = option("most time steps of the build; --timesteps unless given", int, rules=RATE)
+    initial_scale: tuple[float, ...] = option("initial weights of a layer with n inputs have this deviation over sqrt(n); one for "
+                                              "all layers or a comma-separated list", str, (), rules=SPARSE + RATE)
+    initial_mean: float | None = option("mean of the output layer's initial weights; above 0 no class's potential begins with its "
+                                        "maximum over time", float, rules=SPARSE)
+    spike_entries: int | None = option("spikes of a sample that the build holds: of sparse-bptt those of all layers, of rate "
+                                       "those of the inputs, and their levels", int, rules=SPARSE + RATE)
+    job_entries: int | None = option("active neurons of a sample that each half of the tape holds", int, rules=SPARSE)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
     plot: bool = option("draw curve.png and curve.svg (needs matplotlib)", bool, True)
 
     def __post_init__(self):
         for f in fields(self):
             value, choices = getattr(self, f.name), f.metadata["choices"]
-            if choices and value not in choices:
+            if choices and value is not None and value not in choices:
                 raise OptionError(f"{flag(f.name)} {value!r} is unknown; choose one of: {', '.join(choices)}")
         least = {"epochs": 1, "batch_size": 1, "interval": 1, "seed": 0, "checkpoint_seconds": 0}
         for name, low in least.items():
@@ -116,16 +120,13 @@ class TrainOptions:
             raise OptionError(f"--rules {unknown[0]!r} is unknown; choose of: {', '.join(Rule)}")
         if self.rule not in built:
             raise OptionError(f"--rules {self.rules}: --rule {self.rule} is not among them; add it")
-        if self.rule == Rule.TTFS and self.data in EVENT_SETS:
-            raise OptionError(f"--data {self.data}: these are recordings over time; add --rule {Rule.SPARSE_BPTT}")
-        foreign = OVER_TIME_ALONE if self.rule == Rule.TTFS else TTFS_ALONE
-        for name, usual in foreign.items():
-            if getattr(self, name) != usual:
-                raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
+        for f in fields(self):
+            if self.rule not in f.metadata["rules"] and getattr(self, f.name) != f.default:
+                raise OptionError(f"{flag(f.name)} {getattr(self, f.name)}: rule {self.rule} knows none; leave it out, or choose "
                                   "another --rule")
-        for name, choices in (("over_time", OVER_TIME), ("gradients", GRADIENTS)) if self.rule != Rule.TTFS else ():
-            if getattr(self, name) not in choices:
-                raise OptionError(f"{flag(name)} {getattr(self, name)!r} is unknown; choose one of: {', '.join(choices)}")
+        if self.steps is None and self.data in EVENT_SETS:
+            remedy = "use --coding spikes" if self.rule == Rule.RATE else f"add --rule {Rule.SPARSE_BPTT}, or --rule {Rule.RATE}"
+            raise OptionError(f"--data {self.data}: these are recordings over time; {remedy}")
         if self.initial_mean is not None and not math.isfinite(self.initial_mean):
             raise OptionError(f"--initial-mean {self.initial_mean}: a finite number is needed")
         scales, depth = self.initial_scale, len(self.layers) - 1
@@ -135,21 +136,30 @@ class TrainOptions:
 
     @property
     def steps(self) -> int | None:
-        """T of rule sparse-bptt, else None."""
-        return None if self.rule == Rule.TTFS else self.timesteps
+        """T where inputs are spikes over time, else None."""
+        return self.timesteps if self.rule == Rule.SPARSE_BPTT or self._coded else None
 
     @property
-    def _over_time(self) -> OverTimeOptions | None:
-        if self.rule == Rule.TTFS:
-            return None
-        return OverTimeOptions(**{f.name: getattr(self, f.name) for f in fields(OverTimeOptions) if f.name != "steps"},
-                               steps=self.timesteps)
+    def visits(self) -> int:
+        """How many times the backward engine may walk a neuron in a sample."""
+        return self.timesteps if self.rule == Rule.SPARSE_BPTT else 1
+
+    @property
+    def _coded(self) -> bool:
+        return self.rule == Rule.RATE and self.coding == "spikes"
+
+    @property
+    def _runs(self) -> OverTimeOptions | RateOptions | None:
+        """How the network runs over time."""
+        kind = {Rule.SPARSE_BPTT: OverTimeOptions, Rule.RATE: RateOptions}.get(self.rule)
+        named = {"steps": "timesteps"}
+        return kind and kind(**{f.name: getattr(self, named.get(f.name, f.name)) for f in fields(kind)})
 
     def _build(self) -> CoreConfig:
         return build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
-                     **(self._over_time.build(self.layers) if self._over_time else {})
+                     **(self._runs.build(self.layers) if self._runs else {})
                      | ({"rules": self.rules.split(",")} if self.rules else {}))
 
     def core_config(self) -> CoreConfig:
@@ -165,13 +175,24 @@ class TrainOptions:
 
     def settings(self, epoch: int, interval_start: int = 0) -> NetworkSettings:
         """What the accelerator runs in an epoch (counted from 0), ``interval_start`` updates after a transport."""
-        over_time = self._over_time and self._over_time.settings(self._build(), self.error_scales, self.gain)
-        return NetworkSettings(over_time=over_time, layers=self.layers, learning_rates=self.learning_rates(epoch),
+        runs = {}
+        if self.rule == Rule.SPARSE_BPTT:
+            runs["over_time"] = self._runs.settings(self._build(), self.error_scales, self.gain)
+        elif self.rule == Rule.RATE:
+            runs["rate"] = self._runs.settings()
+        return NetworkSettings(**runs, layers=self.layers, learning_rates=self.learning_rates(epoch),
                                level_clip=self.clip, slope_clip=self.clip,
                                weight_decays=(self.weight_decay,), batch_size=self.batch_size,
                                readout=READOUTS[self.readout], interval=self.interval, interval_start=interval_start,
                                schemes=schemes(len(self.layers) - 1, self.feedback, self.transport, self.fraction,
                                                self.probability, self.alpha))
+
+    def data_set(self, progress: Callable[[str], None] = lambda text: None) -> DataSet:
+        """The run's samples, encoded for its build. Raises as ``data.load`` does, and for layers that are not the data set's."""
+        data = load(self.data, self.core_config().time_bits, self.samples, self.test_samples, self.steps, progress,
+                    drawn=self.seed if self._coded else None)
+        data.check(self.layers)
+        return data
 
     def plain(self) -> dict:
         """Values by name as JSON and TOML can hold them, spelled as on the command line; None is left out."""
@@ -187,46 +208,6 @@ class TrainOptions:
     def toml(self) -> str:
         """Text of a file that ``--config`` reads back."""
         return tomli_w.dumps(self.plain())
-
-
-def flag(name: str) -> str:
-    """An option's name on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def comma_numbers(name: str, value, source: str = "command line") -> tuple[float, ...]:
-    """Numbers of a text such as 0.1,0.2, of a list or one number; none of None. Raises OptionError that names the option."""
-    if value is None:
-        return ()
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
-    try:
-        return tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
-        raise OptionError(f"{source}: {flag(name)} {value!r}: write numbers joined by commas") from None
-
-
-def whole_numbers(name: str, value, source: str) -> tuple[int, ...]:
-    """As comma_numbers, of whole numbers."""
-    numbers = comma_numbers(name, value, source)
-    if any(number != int(number) for number in numbers):
-        raise OptionError(f"{source}: {flag(name)} {value!r}: whole numbers are needed")
-    return tuple(int(number) for number in numbers)
-
-
-def convert(f: dataclasses.Field, value, source: str):
-    """An option's value from the command line or a file. Raises OptionError that names it."""
-    kind = f.metadata["kind"]
-    if f.name == "layers":
-        return layer_sizes(value if isinstance(value, str) else "-".join(map(str, value)))
-    if f.name == "error_scales":
-        return whole_numbers(f.name, value, source)
-    if f.name in LISTS:
-        return comma_numbers(f.name, value, source)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        raise OptionError(f"{source}: {flag(f.name)} {value!r}: a value of type {kind.__name__} is needed")
-    return value
 
 
 def read_file(path: Path) -> dict:

@@ -7,14 +7,13 @@ import numpy as np
 
 from ..spec.config import CoreConfig, Rule
 from ..spec.lif import STRENGTH_BITS, GradientForm, LifFormats, LifSettings, OverTime, RateLoss
+from .builds import check_steps
 from .problems import OptionError
 
 __all__ = ["GRADIENTS", "OVER_TIME", "OverTimeOptions"]
 
 OVER_TIME = {"max": OverTime.MAX, "sum": OverTime.SUM}
 GRADIENTS = {"cheaper": GradientForm.CHEAPER, "active": GradientForm.ACTIVE, "spikes": GradientForm.SPIKES}
-
-MOST_STEPS = 1 << 12  # as CoreConfig allows
 
 EVERYTHING = 1 << 20
 """A window beyond every potential, in units of the last bit."""
@@ -50,8 +49,7 @@ class OverTimeOptions:
 
     def build(self, layers: tuple[int, ...]) -> dict:
         """Parameters of CoreConfig. Raises OptionError for more time steps than a build can have."""
-        if not 1 <= self.steps <= MOST_STEPS:
-            raise OptionError(f"--timesteps {self.steps}: a build has 1 to {MOST_STEPS}")
+        check_steps(self.steps)
         spikes = self.steps * sum(layers[:-1]) if self.spike_entries is None else self.spike_entries
         halves = [0, 0]
         for l, size in enumerate(layers[1:], start=1):

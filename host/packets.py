@@ -28,7 +28,7 @@ def encode_samples(times: np.ndarray, labels: np.ndarray, *, train: bool | np.nd
 
     Parameters
     ----------
-    times : (samples, inputs) ticks before the window's end, a = T - t.
+    times : (samples, inputs) ticks before the window's end, a = T - t, or (rule rate) levels in ticks.
     labels : (samples,) output neurons, 0 to 65535.
     train : learn from the samples, or only infer; one for all, or (samples,).
     fired : (samples, inputs) which inputs fire; ``times > 0`` unless given (an input may fire with a = 0).
@@ -51,11 +51,11 @@ def encode_samples(times: np.ndarray, labels: np.ndarray, *, train: bool | np.nd
 
 
 def encode_events(events: Sequence[np.ndarray], labels: np.ndarray, *, train: bool | np.ndarray) -> Stream:
-    """SAMPLE packets of rule sparse-bptt.
+    """SAMPLE packets of rule sparse-bptt, and of rule rate with coded inputs.
 
     Parameters
     ----------
-    events : for each sample its spikes as uint32 words, index | step << 16, ascending.
+    events : for each sample its events as uint32 words, in order.
     labels, train : as for ``encode_samples``.
     """
     counts = np.array([len(each) for each in events], np.int64)
@@ -165,7 +165,7 @@ def decode_samples(words: np.ndarray, starts: np.ndarray, outputs: int) -> Sampl
 
 def is_signed(space: Space) -> bool:
     """Whether the elements of a space are sign-extended."""
-    return space not in (Space.RANDOM, Space.SPIKES, Space.DECAY)
+    return space not in (Space.RANDOM, Space.SPIKES, Space.DECAY, Space.ELIGIBILITY)
 
 
 def decode_elements(words: np.ndarray, space: Space, columns: int) -> np.ndarray:

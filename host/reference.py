@@ -8,7 +8,9 @@ import torch
 from ..model.exact.update import MOMENTUM_FACTOR, MOMENTUM_SHIFT
 from ..model.reference import (
     SGD,
+    BpttNetwork,
     EpochResult,
+    RateNetwork,
     ReferenceNetwork,
     ReferenceTransport,
     SignMomentum,
@@ -18,7 +20,7 @@ from ..model.reference import (
 )
 from ..spec.config import CoreConfig, Optimizer, Rule
 from .data import DataSet, Split, shuffled
-from .events import EventSplit
+from .events import CodedSplit, EventSplit
 from .initial import feedback_random, initial_weights, weight_scale
 from .options import READOUTS, TrainOptions
 
@@ -26,7 +28,7 @@ __all__ = ["train_float"]
 
 
 def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], None] = lambda batch: None,
-                finished: Callable[[EpochResult], None] = lambda result: None) -> list[EpochResult]:
+                finished: Callable[[EpochResult], None] = lambda result: None, *, through_time: bool = False) -> list[EpochResult]:
     """Trains the reference network on what ``Trainer`` would train an accelerator on; returns each epoch's accuracies.
 
     Quantised are only the initial weights and the input spike times, because they are what the accelerator is given.
@@ -37,8 +39,9 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
     data : encoded for the run's build.
     started : called with a number before each batch, counted from 0 over all epochs.
     finished : called with each epoch's result.
+    through_time : of rule rate, gradients by backpropagation through time.
     """
-    network = initial_network(options, options.core_config())
+    network = initial_network(options, options.core_config(), through_time)
 
     def epochs() -> Iterator[Iterator[torch.Tensor]]:
         number = 0
@@ -52,13 +55,13 @@ def train_float(options: TrainOptions, data: DataSet, started: Callable[[int], N
             yield batches()
 
     scales = options.lr * network.depth if len(options.lr) == 1 else options.lr
-    given = tensors if options.rule == Rule.TTFS else rasters
+    given = {Rule.TTFS: tensors, Rule.SPARSE_BPTT: rasters, Rule.RATE: rasters if options.steps else currents}[options.rule]
     return train_reference(network, given(data.train, options), given(data.test, options), epochs(),
                            lambda epoch: options.lr_decay**epoch, scales, options.weight_decay, finished)
 
 
-def initial_network(options: TrainOptions, core: CoreConfig) -> ReferenceNetwork:
-    """The network of a run before its first batch."""
+def initial_network(options: TrainOptions, core: CoreConfig, through_time: bool = False) -> ReferenceNetwork:
+    """The network of a run before its first batch; ``through_time`` as for ``train_float``."""
     settings = options.settings(0)
     initial = initial_weights(core, options.layers, options.seed, weight_scale(settings.over_time, options.initial_scale),
                               options.initial_mean)
@@ -68,6 +71,8 @@ def initial_network(options: TrainOptions, core: CoreConfig) -> ReferenceNetwork
     more = {"optimizer": optimizer, "interval": options.interval, "schemes": moves, "feedback": feedback, "seed": options.seed}
     if options.rule == Rule.TTFS:
         return TtfsNetwork(weights, READOUTS[options.readout], options.clip, options.clip, core.window, **more)
+    if options.rule == Rule.RATE:
+        return (BpttNetwork if through_time else RateNetwork)(weights, options.leak, **more)
     rates = (options.rate_least, options.rate_most, options.rate_lower, options.rate_upper)
     return SparseBpttNetwork(weights, settings.over_time.beta, options.window, options.over_time, 2.0**options.gain, rates,
                              **more)
@@ -89,16 +94,32 @@ def transport(options: TrainOptions, core: CoreConfig, weights: list[np.ndarray]
 class Rasters:
     """Samples over time, laid out when they are asked for: bool [n, T, n_in]."""
 
-    def __init__(self, split: EventSplit, steps: int, inputs: int):
+    def __init__(self, split: EventSplit | CodedSplit, steps: int, inputs: int):
         self._split, self._steps, self._inputs = split, steps, inputs
 
     def __getitem__(self, chosen: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(self._split.raster(chosen.numpy(), self._steps, self._inputs))
 
 
-def rasters(split: EventSplit, options: TrainOptions) -> tuple[Rasters, torch.Tensor]:
+def rasters(split: EventSplit | CodedSplit, options: TrainOptions) -> tuple[Rasters, torch.Tensor]:
     """Spikes, labels."""
     return Rasters(split, options.timesteps, options.layers[0]), torch.from_numpy(split.labels)
+
+
+class Currents:
+    """Levels, the same in each step, laid out when they are asked for: [n, T, n_in]."""
+
+    def __init__(self, split: Split, steps: int, window: int):
+        self._split, self._steps, self._window = split, steps, window
+
+    def __getitem__(self, chosen: torch.Tensor) -> torch.Tensor:
+        levels = torch.from_numpy(self._split.take(chosen.numpy()).astype("float32")) / self._window
+        return levels[:, None].expand(-1, self._steps, -1)
+
+
+def currents(split: Split, options: TrainOptions) -> tuple[Currents, torch.Tensor]:
+    """Levels of 0 to 1, labels."""
+    return Currents(split, options.timesteps, options.core_config().window), torch.from_numpy(split.labels)
 
 
 def tensors(split: Split, options: TrainOptions) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

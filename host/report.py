@@ -40,7 +40,7 @@ def row(state: RunState, options: TrainOptions, config: CoreConfig, test_accurac
     }
     out |= {f"{phase}_cycles": count for phase, count in measures.cycles(counters).items()}
     out |= {f"events_{l}": mean for l, mean in enumerate(measures.events_per_sample(counters, layers))}
-    shares = measures.active_fraction(counters, layers, options.steps or 1)
+    shares = measures.active_fraction(counters, layers, options.visits)
     out |= {f"active_fraction_{l}": share for l, share in enumerate(shares, start=1)}
     out |= {name.lower(): counters[name] for name in CLIP_COUNTERS if name in counters}
     rates = options.settings(state.epoch).rates(config)
@@ -82,7 +82,7 @@ def summary(options: TrainOptions, device: Device, state: RunState, memories: di
         "lane_utilization": measures.lane_utilization(counters, layers, options.lanes),
         "transported_weights": counters["WEIGHTS_TRANSPORTED"], "transport_reduction": reduction,
         "events_per_sample": measures.events_per_sample(counters, layers),
-        "active_fraction": measures.active_fraction(counters, layers, options.steps or 1),
+        "active_fraction": measures.active_fraction(counters, layers, options.visits),
         "simulated_cycles_per_second": state.clock_cycles / seconds if state.clock_cycles else None,
         "samples_per_second": trained / seconds,
         "train_seconds": state.train_seconds, "wall_seconds": state.wall_seconds,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..spec.config import CoreConfig, Rule
 from ..spec.lif import STRENGTH_BITS, LifSettings
 from ..spec.network import Readout
+from ..spec.rate import RateSettings
 from ..spec.registers import GAIN_BITS, SCALE_BITS, SHIFT_BITS, WINDOW_BITS
 from ..spec.transport import Precision
 from .problems import OptionError
@@ -33,7 +34,8 @@ class NetworkSettings:
     interval : transport interval Phi in updates; 0 never ends.
     interval_start : updates since the interval began.
     schemes : feedback and transport of weight layers 2 to L; full transport at the interval unless given.
-    over_time : how a network of rule sparse-bptt runs over time; None for rule ttfs.
+    over_time : how a network of rule sparse-bptt runs over time. rate : how one of rule rate does. With neither it is of rule ttfs;
+        with both ``of`` chooses, before it runs.
     """
 
     layers: tuple[int, ...]
@@ -47,6 +49,7 @@ class NetworkSettings:
     interval_start: int = 0
     schemes: tuple[Scheme, ...] = ()
     over_time: LifSettings | None = None
+    rate: RateSettings | None = None
 
     @property
     def depth(self) -> int:
@@ -56,11 +59,24 @@ class NetworkSettings:
     @property
     def rule(self) -> Rule:
         """The learning rule."""
-        return Rule.TTFS if self.over_time is None else Rule.SPARSE_BPTT
+        return Rule.SPARSE_BPTT if self.over_time is not None else Rule.RATE if self.rate is not None else Rule.TTFS
+
+    @property
+    def listed(self) -> bool:
+        """Whether a sample is a list of words, those of its spikes, and not a time or level of each input."""
+        return self.over_time is not None or self.rate is not None and self.rate.coded
+
+    @property
+    def decays(self) -> list[int]:
+        """What space DECAY holds; nothing of rule ttfs."""
+        if self.over_time is not None:
+            return self.over_time.decays[:self.over_time.steps + 1]
+        return [] if self.rate is None else self.rate.profile
 
     def of(self, rule: Rule) -> "NetworkSettings":
-        """The same for a rule that they hold settings for: without those of another."""
-        return dataclasses.replace(self, over_time=None) if rule is Rule.TTFS else self
+        """The same for a rule that they hold settings for: without those of the others."""
+        return dataclasses.replace(self, over_time=self.over_time if rule is Rule.SPARSE_BPTT else None,
+                                   rate=self.rate if rule is Rule.RATE else None)
 
     def rates(self, config: CoreConfig) -> list[Rate]:
         """Rate of each weight layer. Raises OptionError for rates that the build cannot apply."""
@@ -94,15 +110,24 @@ class NetworkSettings:
     def _rule_registers(self, config: CoreConfig) -> dict[str, int]:
         if self.rule not in config.rules:
             raise OptionError(f"rule {self.rule}: this build has {', '.join(config.rules)}; choose that, or build it with rules")
-        chosen = {"RULE": self.rule.code} if len(config.rules) > 1 else {}
-        if self.over_time is None:
-            return chosen | {"READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
-                             "SLOPE_CLIP": clip_register(self.slope_clip)}
+        if self.over_time is not None and self.rate is not None:
+            raise OptionError("settings of rules sparse-bptt and rate: a network runs by one; choose it")
+        own = {Rule.TTFS: self._ttfs_registers, Rule.SPARSE_BPTT: self._over_time_registers, Rule.RATE: self._rate_registers}
+        return ({"RULE": self.rule.code} if len(config.rules) > 1 else {}) | own[self.rule](config)
+
+    def _ttfs_registers(self, config: CoreConfig) -> dict[str, int]:
+        return {"READOUT": int(self.readout), "LEVEL_CLIP": clip_register(self.level_clip),
+                "SLOPE_CLIP": clip_register(self.slope_clip)}
+
+    def _rate_registers(self, config: CoreConfig) -> dict[str, int]:
+        check_range("steps", self.rate.steps, config.max_steps, low=1)
+        return {"STEPS": self.rate.steps, "CODING": int(self.rate.coded), "TICKS": self.rate.ticks(config)}
+
+    def _over_time_registers(self, config: CoreConfig) -> dict[str, int]:
         given = self.over_time
         for what, value, high in (("steps", given.steps, config.max_steps), ("gain", given.gain, (1 << GAIN_BITS) - 1),
                                   ("scale of the output errors", given.scales[-1], (1 << SCALE_BITS) - 1)):
-            if not 0 <= value <= high:
-                raise OptionError(f"{what} = {value}: this build has 0 to {high}")
+            check_range(what, value, high)
         if len(given.scales) != self.depth:
             raise OptionError(f"{len(given.scales)} error scales for {self.depth} weight layers: one for each is needed")
         try:
@@ -116,10 +141,10 @@ class NetworkSettings:
             raise OptionError("losses of firing rates: this build has none; leave them out, or build it with rate_loss")
         window = min(given.window, (1 << WINDOW_BITS) - 1)  # beyond every potential
         logit = int(given.over_time) | given.gain << 1 | given.scales[-1] << 1 + GAIN_BITS
-        return {**chosen, "STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients), "LOGIT": logit,
-                **shifts, **self._rate_registers(config)}
+        return {"STEPS": given.steps, "WINDOW": window, "GRADIENTS": int(given.gradients), "LOGIT": logit, **shifts,
+                **self._loss_registers(config)}
 
-    def _rate_registers(self, config: CoreConfig) -> dict[str, int]:
+    def _loss_registers(self, config: CoreConfig) -> dict[str, int]:
         rates = self.over_time.rates
         if not config.rate_loss:
             return {}
@@ -139,6 +164,12 @@ class NetworkSettings:
             if config.feedback_precision is Precision.SIGN:
                 values[f"SCALE_{l}"] = held.scale
         return values
+
+
+def check_range(what: str, value: int, high: int, low: int = 0) -> None:
+    """Raises OptionError for a value that the build does not have."""
+    if not low <= value <= high:
+        raise OptionError(f"{what} = {value}: this build has {low} to {high}")
 
 
 def clip_register(clip: float) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..spec.config import CoreConfig, Rule
 from ..spec.packets import LIST_SPACES, Space, layer_ranges, random_columns
+from ..spec.rate import RateFormats
 from ..spec.registers import Access, register_map
 from .driver import Accelerator
 from .memories import spaces
@@ -16,8 +17,10 @@ KIND_NAMES = {
     Space.WEIGHT: "weights W", Space.FEEDBACK: "feedback weights B", Space.GRADIENT: "gradients G",
     Space.RANDOM: "random states", Space.SLOPE: "slopes W_j", Space.LEVEL: "levels A_j", Space.SPIKES: "spikes a_j",
     Space.ERROR_SUM: "error sums", Space.OUTPUT_ERROR: "output errors", Space.JOBS: "active neurons and jobs",
+    Space.MEMBRANE: "potentials u", Space.ELIGIBILITY: "eligibilities F",
 }
-OVER_TIME_NAMES = {Space.SLOPE: "membrane sums", Space.SPIKES: "spikes on the tape"}
+RULE_NAMES = {Rule.SPARSE_BPTT: {Space.SLOPE: "membrane sums", Space.SPIKES: "spikes on the tape"},
+              Rule.RATE: {Space.SPIKES: "rates r_j"}}
 COUNTS, CYCLES, REGISTERS, RESULTS = "event counters", "cycle counters", "registers", "result words"
 OVERLAPPED = ("TOTAL_CYCLES", "EXPOSED_CYCLES")  # depend on how fast the host sends and takes words
 TIMELESS = ("STATUS", "INTERRUPT_STATUS")  # show the moment of the read, not only what was computed
@@ -64,7 +67,8 @@ def formats(config: CoreConfig) -> dict[Space, int]:
         Space.WEIGHT: config.weight.bits, Space.FEEDBACK: config.feedback.bits, Space.GRADIENT: config.gradient.bits,
         Space.RANDOM: 32, Space.SLOPE: config.slope.bits, Space.LEVEL: config.level.bits,
         Space.SPIKES: config.time.bits, Space.ERROR_SUM: config.error_sum.bits, Space.OUTPUT_ERROR: config.error.bits,
-        Space.JOBS: 32 + config.error.bits,
+        Space.JOBS: 32 + config.error.bits, Space.MEMBRANE: RateFormats(config).membrane.bits,
+        Space.ELIGIBILITY: RateFormats(config).eligibility.bits,
     }
 
 
@@ -81,8 +85,9 @@ def read_states(accelerator: Accelerator, *, total_cycles: bool) -> list[State]:
         out.append(State(kind=KIND_NAMES[space], place=f"layer {l}", values=accelerator.read_matrix(space, l),
                          axes=("input", "neuron"), bits=bits[space]))
     ranges = layer_ranges(accelerator.config, settings.rule, depth)
-    names = KIND_NAMES | (OVER_TIME_NAMES if settings.rule is Rule.SPARSE_BPTT else {})
-    for space in (Space.SLOPE, Space.LEVEL, Space.SPIKES, Space.JOBS, Space.ERROR_SUM, Space.OUTPUT_ERROR, Space.RANDOM):
+    names = KIND_NAMES | RULE_NAMES.get(settings.rule, {})
+    for space in (Space.SLOPE, Space.LEVEL, Space.SPIKES, Space.JOBS, Space.MEMBRANE, Space.ELIGIBILITY, Space.ERROR_SUM,
+                  Space.OUTPUT_ERROR, Space.RANDOM):
         for l in range(*ranges.get(space, (0, 0))):
             place = "" if space in (Space.OUTPUT_ERROR, Space.RANDOM) else f"layer {l}"
             listed = space in LIST_SPACES and settings.rule is Rule.SPARSE_BPTT

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.config import CoreConfig, Optimizer
+from ..spec.config import CoreConfig, Optimizer, Rule
 from ..spec.lif import LifSettings
 from ..spec.network import Readout
+from ..spec.packets import SPIKE_BIT
+from ..spec.rate import RateSettings
+from .events import with_levels
 from .rates import rate_exponent
 from .schemes import Scheme
 from .settings import NetworkSettings
@@ -26,9 +29,9 @@ class Batch:
 
     Members
     -------
-    times, fired : (samples, inputs) ticks before the window's end, and which inputs fire.
+    times, fired : (samples, inputs) ticks before the window's end (of rule rate levels), and which inputs fire (are sent).
     labels, train : (samples,) output neurons, and which samples are learnt from.
-    events : of rule sparse-bptt, in place of times and fired: for each sample its spikes, index | step << 16.
+    events : where a network takes lists, in place of times and fired: for each sample its words.
     """
 
     labels: np.ndarray
@@ -43,15 +46,15 @@ def random_batch(random: np.random.Generator, config: CoreConfig, settings: Netw
 
     Kinds of input and labels are dealt out in turn over the batches, so that each occurs.
     """
-    layers, over_time = settings.layers, settings.over_time
+    layers = settings.layers
     inferred = int(random.integers(3))
     total = size + inferred
     kinds = [KINDS[(number * size + n) % len(KINDS)] for n in range(total)]
     labels, train = (number * size + np.arange(total)) % layers[-1], np.arange(total) < size
-    if over_time is not None:
+    if settings.listed:
         order = random.permutation(total)
-        events = [random_events(random, config, layers[0], over_time.steps, kinds[n]) for n in order]
-        return Batch(labels=labels, train=train[order], events=events)
+        draw, steps = random_events if settings.rule is Rule.SPARSE_BPTT else random_coded, len(settings.decays) - 1
+        return Batch(labels=labels, train=train[order], events=[draw(random, config, layers[0], steps, kinds[n]) for n in order])
     fired = random.random((total, layers[0])) < np.array([FIRED_SHARE[kind] for kind in kinds])[:, None]
     times = random.integers(0, config.window + 1, (total, layers[0]))
     times[[kind == "full" for kind in kinds]] = config.window
@@ -67,6 +70,18 @@ def random_events(random: np.random.Generator, config: CoreConfig, inputs: int, 
     fired[-1] |= kind == "late"
     step, index = np.nonzero(fired)
     return (index | step << 16).astype(np.uint32)[:config.spike_entries]
+
+
+def random_coded(random: np.random.Generator, config: CoreConfig, inputs: int, steps: int, kind: str) -> np.ndarray:
+    """Levels and spikes of a sample of rule rate, as far as the build takes them; of half of the samples the levels are any, of
+    inputs that spike or not."""
+    spikes = random_events(random, config, inputs, steps, kind)
+    words = with_levels(spikes, steps, config.window)
+    if random.random() < 0.5:
+        index = np.flatnonzero(random.random(inputs) < FIRED_SHARE[kind])
+        levels = random.choice([0, config.window, *random.integers(0, config.window + 1, 4)], len(index))
+        words = np.concatenate([(index | levels << 16).astype(np.uint32), words[words >> SPIKE_BIT == 1]])
+    return words[:config.spike_entries]
 
 
 def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dict[str, tuple[int, ...]]) -> dict:
@@ -96,7 +111,7 @@ def random_memories(random: np.random.Generator, config: CoreConfig, shapes: dic
 
 def random_settings(random: np.random.Generator, config: CoreConfig, layers: tuple[int, ...], *, interval: int,
                     batch_size: int, readout: Readout, schemes: tuple[Scheme, ...] = (),
-                    over_time: LifSettings | None = None) -> NetworkSettings:
+                    over_time: LifSettings | None = None, rate: RateSettings | None = None) -> NetworkSettings:
     """Settings with another learning rate for each layer, decay in about half of the layers, and clips that some
     derivatives reach and others do not."""
     level_clip, slope_clip = 2.0 ** random.spawn(1)[0].uniform(-2, 1.5, 2)
@@ -109,4 +124,4 @@ def random_settings(random: np.random.Generator, config: CoreConfig, layers: tup
     decays = random.integers(100, 4000, depth) * 2.0 ** -(16 + shifts) / rates * (random.random(depth) < 0.5) * config.weight_decay
     return NetworkSettings(layers=layers, learning_rates=tuple(rates.tolist()), weight_decays=tuple(decays.tolist()),
                            level_clip=level_clip, slope_clip=slope_clip, batch_size=batch_size, readout=readout,
-                           interval=interval, schemes=schemes, over_time=over_time)
+                           interval=interval, schemes=schemes, over_time=over_time, rate=rate)

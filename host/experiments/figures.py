@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..plots import save
+from .rate import draw_rate
 from .sparse import draw_sparse
 from .tables import Row
 
@@ -13,12 +14,12 @@ __all__ = ["draw"]
 
 def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
     """Draws an experiment's figure, if it has one; returns the paths written."""
-    painters = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy, "sparse": draw_sparse}
+    painters = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy, "sparse": draw_sparse, "rate": draw_rate}
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return []
-    figure = Figure(figsize=(12, 4.2) if experiment == "sparse" else (8, 4.2), layout="constrained")
+    figure = Figure(figsize=(12, 4.2) if experiment in ("sparse", "rate") else (8, 4.2), layout="constrained")
     painters.get(experiment, accuracies)(figure, found)
     return save(figure, folder, experiment)
 

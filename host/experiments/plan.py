@@ -116,6 +116,11 @@ SPARSE = (
 )
 
 
+RATED = tuple({"name": f"T = {steps}", "repeated": True,
+               "given": {"rule": "rate", "feedback": "bp", "timesteps": steps, "max_steps": 16, "lr": (2e-4,)}}
+              for steps in (1, 2, 4, 8, 16))
+
+
 def on(network: str, *studies: dict) -> tuple[Study, ...]:
     """Studies of one network, each once."""
     by_name = {study["name"]: study for study in studies}
@@ -141,4 +146,6 @@ EXPERIMENTS = {
                       studies=on(TWO, *({"repeated": True} | study for study in REPEATED))),
     "sparse": Experiment(text="sparse BPTT: accuracy, activity and cycles against the window of active neurons", seeds=1,
                          studies=on(TWO, *SPARSE)),
+    "rate": Experiment(text="rate-based backpropagation: accuracy, cycles and memory against the number of steps", seeds=1,
+                       studies=on(TWO, *RATED)),
 }

@@ -8,19 +8,21 @@ from rich.console import Console
 
 from ...spec.config import Rule
 from ..checkpoint import CHECKPOINT_NAME, load_checkpoint
-from ..data import load
 from ..devices import open_device
 from ..display import TrainingDisplay
 from ..driver import Accelerator
 from ..files import write_whole
+from ..reference import train_float
 from ..signals import stop_requests
 from ..trainer import Progress, Trainer
 from .activity import Activity
 from .plan import Run, Study
 from .similarity import Similarity
+from .traces import Cosines
 
 __all__ = ["Results", "carry_out"]
 
+MEASURES = {Rule.TTFS: Similarity, Rule.SPARSE_BPTT: Activity, Rule.RATE: Cosines}
 DROPPED = ("core", "warnings", "simulated_cycles_per_second", "samples_per_second", "train_seconds", "wall_seconds")
 
 
@@ -56,17 +58,18 @@ def carry_out(results: Results, studies: Iterable[Study], seeds: int, work: Path
 
 
 def trained(run: Run, folder: Path, screen: Console) -> dict:
-    """A run's result: its summary, and what is measured over training where the device shows its network: the similarity of
-    gradients, of rule sparse-bptt activity."""
+    """A run's result: its summary, and what is measured over training where the device shows its network: of rule ttfs the
+    similarity of gradients, of sparse-bptt activity, of rate similarity to gradients through time; and of that the accuracies in
+    floating point."""
     options = run.options
     core = options.core_config()
-    data = load(options.data, core.time_bits, options.samples, options.test_samples, options.steps)
+    data = options.data_set()
     checkpoint = load_checkpoint(folder) if (folder / CHECKPOINT_NAME).exists() else None
     with screen.status(f"preparing the {options.device} device") as status:
         device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice)
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
-            measure = (Similarity if options.rule == Rule.TTFS else Activity)(device, data.test, folder)
+            measure = MEASURES[options.rule](device, data.test, folder)
 
             def watch(progress: Progress) -> None:
                 display.batch(progress)
@@ -79,6 +82,10 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
             measured = measure.result()
     finally:
         device.close()
+    if options.rule == Rule.RATE and options.device == "golden":
+        screen.print("the same in floating point, by rate-based backpropagation and by backpropagation through time")
+        measured["float"] = {kind: [epoch.test for epoch in train_float(options, data, through_time=kind == "bptt")]
+                             for kind in ("rate", "bptt")}
     summary = {name: value for name, value in summary.items() if name not in DROPPED}
     return summary | {"test_accuracies": [row["test_accuracy"] for row in trainer.state.rows]} | measured
 

@@ -5,6 +5,8 @@ import pytest
 
 from coldspike.host.checkpoint import CHECKPOINT_NAME
 from coldspike.host.cli import main
+from coldspike.host.devices import open_device
+from coldspike.spec.config import CoreConfig
 
 QUICK = ["train", "--device", "golden", "--layers", "64-12-10", "--samples", "64", "--test-samples", "20", "--epochs", "2",
          "--lanes", "4"]
@@ -72,6 +74,54 @@ def test_schemes_train_from_the_command_line(run, tmp_path, more, names):
     assert load_checkpoint(tmp_path / "here").memories.keys() - {"random"} >= set(names)
 
 
+@pytest.mark.parametrize("coding", ["current", "spikes"])
+def test_rule_rate_trains_and_continues(run, tmp_path, coding):
+    quick = [*QUICK, "--rule", "rate", "--coding", coding, "--timesteps", "3"]
+    code, out, err = run(*quick, "--epochs", "1", "--out", "here", "--json")
+    assert code == 0 and err.count("epoch ") == 1
+    summary = json.loads(out)
+    assert (summary["rule"], summary["core"]["rules"], summary["core"]["max_steps"]) == ("rate", ["rate"], 3)
+    assert (tmp_path / "here" / "curve.png").exists()
+    assert f'coding = "{coding}"' in (tmp_path / "here" / "config.toml").read_text()
+    resumed = json.loads(run("train", "--resume", "here", "--epochs", "2", "--json")[1])
+    whole = json.loads(run(*quick, "--out", "whole", "--no-plot", "--json")[1])
+    assert resumed["weights_digest"] == whole["weights_digest"] != summary["weights_digest"]
+
+
+@pytest.mark.parametrize("rule, more", [("rate", []), ("rate", ["--coding", "spikes", "--schedule", "multi-step"]),
+                                        ("ttfs,rate", ["--leak", "0.9"]), ("ttfs,sparse-bptt,rate", ["--coding", "spikes"])])
+def test_verify_takes_turns_with_rule_rate(run, monkeypatch, rule, more):
+    """Of golden devices in both places."""
+    builds = []
+
+    def golden(name, config, **details):
+        builds.append(config)
+        return open_device("golden", config)
+    monkeypatch.setattr("coldspike.host.command_verify.open_device", golden)
+    code, out, _ = run("verify", "--layers", "9-7-6-5", "--rule", rule, "--timesteps", "6", "--batches", "4", "--json", *more)
+    result = json.loads(out)
+    assert code == 0 and result["equal"] and result["states"]["potentials u"]["values"] > 0
+    assert ("spikes a_j" in result["states"]) == ("ttfs" in rule)
+    assert [str(each) for each in builds[0].rules] == rule.split(",") and builds[0].max_steps == 6
+    assert str(builds[0].schedule) == ("multi-step" if "multi-step" in more else "single-step")
+    assert builds[0].spike_entries == (6 * 22 if "sparse" in rule else 9 * 7)
+
+
+def test_a_build_of_rule_rate_is_generated(run, monkeypatch, tmp_path):
+    from coldspike.hw import verilog
+    monkeypatch.setattr(verilog, "generate", lambda config: "text")
+    monkeypatch.setattr(verilog, "description", lambda config: config.as_dict())
+    def facts(*more):
+        assert run("generate", "--layers", "9-7-5", "--lanes", "4", "--out", str(tmp_path), *more)[0] == 0
+        return json.loads((tmp_path / "coldspike.json").read_text())
+    found = facts("--rule", "rate", "--schedule", "multi-step", "--max-steps", "9", "--spike-entries", "77", "--job-entries", "5")
+    assert (found["rules"], found["schedule"], found["max_steps"], found["spike_entries"]) == (["rate"], "multi-step", 9, 77)
+    assert found["job_entries"] == CoreConfig().job_entries
+    joint = facts("--rule", "rate,sparse-bptt", "--max-steps", "9", "--job-entries", "5")
+    assert (joint["rules"], joint["max_steps"], joint["job_entries"]) == (["sparse-bptt", "rate"], 9, 5)
+    assert facts("--max-steps", "9", "--schedule", "multi-step")["max_steps"] == CoreConfig().max_steps
+
+
 def test_a_config_file_repeats_a_run(run, trained):
     code, out, _ = run("train", "--config", str(trained / "config.toml"), "--out", "again", "--json")
     assert code == 0
@@ -93,6 +143,14 @@ def test_a_run_can_be_continued(run, trained):
     (["train", "--data", "nmnist"], 2, r"--data nmnist: these are recordings over time; add --rule sparse-bptt"),
     (["bench", "--data", "shd"], 2, r"--data shd: these are recordings over time; add --rule sparse-bptt"),
     (["train", "--rule", "sparse-bptt", "--timesteps", "4097"], 2, r"--timesteps 4097: a build has 1 to 4096"),
+    (["train", "--rule", "rate", "--data", "nmnist", "--coding", "current"], 2,
+     r"--data nmnist: these are recordings over time; use --coding spikes"),
+    (["train", "--rule", "rate", "--leak", "1"], 2, r"leak = 1\.0: 0 to below 1 is needed"),
+    (["verify", "--rule", "rate", "--leak", "-1"], 2, r"leak = -1\.0: 0 to below 1 is needed"),
+    (["verify", "--rule", "rate", "--timesteps", "5000"], 2, r"--timesteps 5000: a build has 1 to 4096"),
+    (["verify", "--rule", "rate", "--coding", "times"], 2, r"--coding 'times' is unknown; choose one of: current, spikes"),
+    (["verify", "--schedule", "x"], 2, r"--schedule 'x' is unknown; choose one of: single-step, multi-step"),
+    (["generate", "--rule", "rate", "--schedule", "x"], 2, r"--schedule 'x' is unknown; choose one of: single-step, multi-step"),
     (["train", "--epochs", "many"], 2, r"--epochs'?:? .*many"),
     (["train", "--device", "board"], 2, r"--device 'board' is unknown"),
     (["train", "--samples", "5000"], 2, r"samples = 5000: this data set has 1 to 1437"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from coldspike.host import data, download
 from coldspike.host.encode import encode, encode_steps
+from coldspike.host.events import EventSet, EventSplit, with_levels
 from coldspike.host.idx import read_idx
 from coldspike.host.problems import DataError, OptionError
 
@@ -81,7 +82,8 @@ def test_fewer_samples_are_the_first_ones(digits):
 
 @pytest.mark.parametrize("call, message", [
     (lambda: data.load("mnist", 8), r"^data set 'mnist' is unknown; choose one of: digits, fashion-mnist, nmnist, fsdd, "),
-    (lambda: data.load("nmnist", 8), r"^data set nmnist has recordings over time: use --rule sparse-bptt$"),
+    (lambda: data.load("nmnist", 8), r"^data set nmnist has recordings over time: use --rule sparse-bptt, or --rule rate "
+                                     r"--coding spikes$"),
     (lambda: data.load("digits", 8, samples=2000), r"^samples = 2000: this data set has 1 to 1437$"),
     (lambda: data.load("digits", 8, samples=0), r"^samples = 0: "),
     (lambda: data.load("digits", 8).check((784, 10)), r"^layers 784-10: digits needs 64 inputs and 10 outputs"),
@@ -169,3 +171,63 @@ def test_images_over_time_are_one_spike_of_each_bright_pixel_the_brighter_the_ea
 def test_steps_of_extreme_values():
     assert encode_steps(np.array([0, 0.2, 0.2000001, 1.0, 0.5]), 100).tolist() == [100, 100, 100, 4, 10]
     assert encode_steps(np.array([0.9]), 5).tolist() == [0]
+
+
+def test_levels_of_spikes_are_their_rates():
+    """In ticks of which 16 are a spike in each of 5 steps: 9.6, 3.2 and 16; those of no spike are not sent."""
+    spikes = np.array([0, 2, 7, *(t << 16 | i for t, i in ((1, 7), (2, 7), (3, 0), (3, 7), (4, 0), (4, 7)))], np.uint32)
+    spike = 1 << 31
+    assert with_levels(spikes, 5, 16).tolist() == [10 << 16, 2 | 3 << 16, 7 | 16 << 16, *(int(word) | spike for word in spikes)]
+    assert with_levels(np.zeros(0, np.uint32), 5, 16).tolist() == []
+    assert with_levels(np.array([0], np.uint32), 32, 16).tolist() == [0, spike], "a rate too small to be more than 0 is sent"
+
+
+@pytest.fixture
+def drawn():
+    def load(seed=3, **more):
+        return data.load("digits", 8, **{"samples": 1200, "test_samples": 300, "steps": 7, "drawn": seed} | more)
+    return load
+
+
+def test_images_are_drawn_as_spikes_with_their_pixels_as_probabilities(drawn, digits):
+    for split, images in ((drawn().train, digits.train.times[:1200]), (drawn().test, digits.test.times[:300])):
+        fired = split.raster(np.arange(len(split)), 7, 64)
+        chance = images[:, None] / 256
+        assert np.array_equal(split.labels, (digits.train if len(split) == 1200 else digits.test).labels[:len(split)])
+        assert not fired[(images == 0)[:, None].repeat(7, 1)].any() and fired[(images == 256)[:, None].repeat(7, 1)].all()
+        for level in np.unique(images):
+            here = fired[(chance == level / 256).repeat(7, 1)]
+            assert abs(here.mean() - level / 256) < 4 * np.sqrt(level / 256 * (1 - level / 256) / here.size) + 1e-9
+        steps = fired.reshape(-1, 7, 64).mean((0, 2))
+        assert steps.max() - steps.min() < 0.02, "each step alike"
+
+
+def test_drawn_spikes_depend_on_seed_and_split_and_not_on_how_many_are_drawn(drawn, monkeypatch):
+    whole, chosen = drawn(), np.arange(40)
+    monkeypatch.setattr(data, "DRAWN_AT_ONCE", 7)
+    part = drawn(samples=40, test_samples=40)
+    for one, other in ((whole.train, part.train), (whole.test, part.test)):
+        assert all(np.array_equal(a, b) for a, b in zip(one.take(chosen), other.take(chosen), strict=True))
+        assert not all(np.array_equal(a, b) for a, b in zip(one.take(chosen), drawn(4).train.take(chosen), strict=True))
+    images = data.Split(times=np.full((40, 64), 128, np.uint16), labels=np.zeros(40, int))
+    monkeypatch.setitem(data.IMAGE_SETS, "digits",
+                        lambda bits: data.DataSet(name="digits", inputs=64, classes=10, train=images, test=images))
+    alike = drawn(samples=40, test_samples=40)
+    assert not np.array_equal(alike.train.spikes.events, alike.test.spikes.events)
+
+
+def test_drawn_samples_are_sent_with_their_levels(drawn):
+    split = drawn().train
+    for words, fired in zip(split.take(np.array([5, 1199])), split.raster(np.array([5, 1199]), 7, 64), strict=True):
+        spikes = words[words >> 31 == 1] & 0x7FFFFFFF
+        step, index = fired.nonzero()
+        assert np.array_equal(spikes, step << 16 | index) and np.array_equal(words, with_levels(spikes, 7, 256))
+
+
+def test_recordings_of_rule_rate_are_sent_with_their_levels(monkeypatch):
+    spikes = EventSplit.of_raster(np.ones((2, 3, 4), bool), np.array([1, 0]))
+    monkeypatch.setitem(data.EVENT_SETS, "fsdd", EventSet(4, 2, lambda steps, counts, progress: (spikes, spikes)))
+    coded = data.load("fsdd", 8, steps=3, drawn=1)
+    assert coded.train.take(np.array([1]))[0].tolist() == [i | 256 << 16 for i in range(4)] + [
+        i | t << 16 | 1 << 31 for t in range(3) for i in range(4)]
+    assert data.load("fsdd", 8, steps=3).train is spikes

@@ -1,16 +1,21 @@
+import copy
+
 import numpy as np
 import pytest
+import torch
 
 from coldspike.host.devices import open_device
 from coldspike.host.driver import Accelerator
+from coldspike.host.events import with_levels
 from coldspike.host.initial import initial_memories
 from coldspike.host.memories import read_memories, write_memories
 from coldspike.host.problems import DriverError, OptionError
 from coldspike.host.schemes import Scheme
 from coldspike.host.settings import NetworkSettings
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Space
+from coldspike.spec.rate import RateSettings
 from coldspike.spec.registers import core_digest
 
 SETTINGS = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.25,))
@@ -110,6 +115,75 @@ def test_bad_samples_are_refused_before_anything_is_sent(golden, times, labels, 
         with pytest.raises(DriverError, match=message):
             use(times, np.array(labels))
     assert golden.read("SEQUENCE") == sent
+
+
+def test_lists_of_spikes_are_not_taken_for_times(golden):
+    with pytest.raises(DriverError, match=r"^2 samples are a list: this network needs an array \(2, 5\)$"):
+        golden.train([np.zeros(3, np.uint32), np.zeros(1, np.uint32)], np.array([0, 1]))
+
+
+def rate(rules="rate", **more) -> Accelerator:
+    """A network of rule rate on the golden device, T = 3, whose build holds 12 levels and spikes, with weights."""
+    unit = Accelerator(open_device("golden", CoreConfig.for_network((5, 4, 3), lanes=2, rules=rules, max_steps=3,
+                                                                    spike_entries=12)))
+    settings = RateSettings(steps=3, leak=0.25, **more)
+    unit.configure(NetworkSettings(layers=(5, 4, 3), learning_rates=(0.25,), rate=settings))
+    random = np.random.default_rng(4)
+    for l, shape in ((1, (5, 4)), (2, (4, 3))):
+        unit.write_space(Space.WEIGHT, l, random.integers(-1500, 4500, shape))
+    unit.write_random(np.array([7, 8]))
+    return unit
+
+
+SPIKES = [np.array(words, np.uint32) for words in ([0, 4, 1 << 16, 2 << 16], [], [3 | 1 << 16])]
+
+
+@pytest.mark.parametrize("rules", ["rate", ["ttfs", "rate"], list(Rule)])
+@pytest.mark.parametrize("coded", [False, True])
+def test_samples_of_rule_rate_do_what_the_model_does(rules, coded):
+    """Currents as a table of levels, and spikes with their rates, 256 / 3 ticks each."""
+    unit, labels = rate(rules, coded=coded), np.array([2, 0, 1])
+    network = unit.device.network
+    assert network.profile.tolist() == RateSettings(steps=3, leak=0.25).profile
+    levels = np.array([[256, 0, 0, 0, 85], [0, 0, 0, 0, 0], [0, 0, 0, 85, 0]])
+    spikes = torch.zeros(3, 3, 5, dtype=torch.bool)
+    for sample, words in enumerate(SPIKES):
+        spikes[sample, words >> 16, words & 0xFFFF] = True
+    samples = [with_levels(words, 3, 256) for words in SPIKES] if coded else levels
+    twin = copy.deepcopy(network)
+    expected = twin.train(*map(torch.from_numpy, (levels, levels > 0, labels)), *([spikes] if coded else []))[0]
+    results = unit.train(samples, labels)
+    assert results.logits.tolist() == expected.tolist() and results.labels.tolist() == labels.tolist()
+    twin.update()
+    assert np.array_equal(unit.read_matrix(Space.WEIGHT, 1).T, twin.weights[0].numpy())
+    assert unit.read_space(Space.MEMBRANE, 1)[:, 0].tolist() == twin.membrane[0].tolist()
+    assert unit.read_space(Space.ELIGIBILITY, 1)[:, 0].tolist() == twin.eligibility[0].tolist()
+    assert unit.read_space(Space.SPIKES, 0)[:, 0].tolist() == [0, 0, 0, 85 | 1 << 15, 0]
+    inferred = np.concatenate([part.logits for part in unit.infer(samples, labels)])
+    assert inferred.tolist() == unit.train(samples, labels).logits.tolist(), "the same before the next update"
+    assert unit.counters()["EVENTS_0"] == 3 * (5 if coded else 3)
+
+
+@pytest.mark.parametrize("samples, labels, message", [
+    (np.zeros((2, 5), int), [0, 1], r"^2 samples with 2 labels: rule rate needs a list of each sample's spikes$"),
+    ([SPIKES[0]], [0, 1], r"^1 samples with 2 labels: rule rate needs a list"),
+    ([SPIKES[1]] * 2, [0, 3], r"^labels from 0 to 3: 0 to 2 is allowed$"),
+    ([SPIKES[0], np.arange(13, dtype=np.uint32)], [0, 1],
+     r"^sample 1 has 13 levels and spikes, this build holds 12: use --spike-entries$"),
+])
+def test_bad_lists_of_spikes_are_refused_before_anything_is_sent(samples, labels, message):
+    unit = rate(coded=True)
+    sent = unit.read("SEQUENCE")
+    for use in (unit.train, lambda *given: list(unit.infer(*given))):
+        with pytest.raises(DriverError, match=message):
+            use(samples, np.array(labels))
+    assert unit.read("SEQUENCE") == sent
+
+
+def test_spikes_without_their_order_are_dropped_by_the_device():
+    unit = rate(coded=True)
+    with pytest.raises(DriverError, match=r"was dropped: ORDER: .*rate: levels first, then spikes by step and index"):
+        unit.train([with_levels(SPIKES[0], 3, 256)[::-1]], np.array([0]))
 
 
 def test_training_counts_and_moves_weights_and_inference_does_not(golden):

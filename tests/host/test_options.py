@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import re
 import tomllib
@@ -8,8 +9,9 @@ from coldspike.host.command_options import default_text
 from coldspike.host.data import EVENT_SETS
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
-from coldspike.spec.config import Rule
+from coldspike.spec.config import Rule, Schedule
 from coldspike.spec.lif import RateLoss
+from coldspike.spec.rate import RateSettings
 
 
 @pytest.fixture
@@ -124,7 +126,6 @@ def test_a_run_does_not_become_another(given, message):
 
 
 def test_every_option_says_what_it_is():
-    import dataclasses
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainOptions))
 
 
@@ -143,7 +144,19 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rules": "ttfs,"}, "--rules '' is unknown"), ({"rules": ""}, "--rules '' is unknown"),
         ({"rules": "sparse-bptt"}, "--rules sparse-bptt: --rule ttfs is not among them; add it"),
         ({"rule": "bptt"}, "--rule 'bptt' is unknown"), ({"initial_scale": "1"}, "--initial-scale (1.0,): rule ttfs knows none"),
-        ({"data": "fsdd"}, "--data fsdd: these are recordings over time; add --rule sparse-bptt"),
+        ({"data": "fsdd"}, "--data fsdd: these are recordings over time; add --rule sparse-bptt, or --rule rate"),
+        ({"data": "fsdd", "rule": "rate", "coding": "current"},
+         "--data fsdd: these are recordings over time; use --coding spikes"),
+        ({"leak": 0.5}, "--leak 0.5: rule ttfs knows none"), ({"schedule": "multi-step"}, "--schedule multi-step: rule ttfs knows"),
+        ({"rule": "sparse-bptt", "leak": 0.5}, "--leak 0.5: rule sparse-bptt knows none; leave it out, or choose another --rule"),
+        ({"rule": "sparse-bptt", "coding": "spikes"}, "--coding spikes: rule sparse-bptt knows none"),
+        ({"rule": "rate", "tau": 5.0}, "--tau 5.0: rule rate knows none"), ({"rule": "rate", "clip": 2.0}, "--clip 2.0: rule rate"),
+        ({"rule": "rate", "readout": "spike-time"}, "--readout spike-time: rule rate knows none"),
+        ({"rule": "rate", "job_entries": 5}, "--job-entries 5: rule rate knows none"),
+        ({"rule": "rate", "error_scales": "1,0"}, "--error-scales (1, 0): rule rate knows none"),
+        ({"rule": "rate", "coding": "times"}, "--coding 'times' is unknown; choose one of: current, spikes"),
+        ({"rule": "rate", "schedule": "both"}, "--schedule 'both' is unknown; choose one of: single-step, multi-step"),
+        ({"rule": "rate", "initial_scale": "1,0"}, "--initial-scale 1.0,0.0: one number above 0 is needed, or 2, one"),
         ({"rule": "sparse-bptt", "initial_scale": "1,0"}, "--initial-scale 1.0,0.0: one number above 0 is needed, or 2, one"),
         ({"rule": "sparse-bptt", "initial_scale": "1,1,1"}, "--initial-scale 1.0,1.0,1.0: one number above 0"),
         ({"rule": "sparse-bptt", "initial_scale": "nan"}, "--initial-scale nan: one number above 0 is needed"),
@@ -166,6 +179,55 @@ def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
         resolve({"rule": "sparse-bptt"} | given).core_config()
 
 
+@pytest.mark.parametrize("given, text", [
+    ({"timesteps": 4097}, "--timesteps 4097: a build has 1 to 4096"), ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
+    ({"leak": 1.0}, "leak = 1.0: 0 to below 1 is needed"), ({"leak": math.nan}, "leak = nan: 0 to below 1 is needed"),
+    ({"spike_entries": 0}, "spike_entries = 0: an integer from 1"),
+])
+def test_what_no_build_of_rule_rate_can_do_is_refused_by_name(given, text):
+    with pytest.raises(OptionError, match=re.escape(text)):
+        resolve({"rule": "rate"} | given).core_config()
+
+
+def test_options_of_rule_rate_are_recorded_and_resumed():
+    options = resolve({"rule": "rate"})
+    assert (options.timesteps, options.leak, options.coding, options.schedule) == (4, 0.2, "current", "single-step")
+    assert (options.steps, options.visits) == (None, 1)
+    assert options.core_config().rules == (Rule.RATE,) and options.core_config().schedule is Schedule.SINGLE_STEP
+    options = resolve({"rule": "rate", "timesteps": 6, "leak": 0.5, "coding": "spikes", "schedule": "multi-step"})
+    assert resume(options.plain(), {}) == options and resume(tomllib.loads(options.toml()), {}) == options
+    core = options.core_config()
+    assert (core.max_steps, core.schedule, core.spike_entries) == (6, Schedule.MULTI_STEP, 64 * 7)
+    assert options.settings(0).rate == RateSettings(steps=6, leak=0.5, coded=True) and options.settings(0).over_time is None
+    assert (options.steps, options.visits) == (6, 1)
+    assert resolve({"rule": "sparse-bptt", "timesteps": 6}).visits == 6 and resolve({}).visits == 1
+    small = resolve({"rule": "rate", "timesteps": 6, "coding": "spikes", "spike_entries": 100}).core_config()
+    assert small.spike_entries == 100
+    assert resolve({"rule": "rate", "layers": "4000-10", "timesteps": 100}).core_config().spike_entries == 65535
+    assert "leak" not in resolve({}).plain()
+    with pytest.raises(OptionError, match=r"^--coding current: this run began with spikes; leave the option out"):
+        resume(options.plain(), {"coding": "current"})
+
+
+def test_both_codings_have_one_build():
+    assert len({resolve({"rule": "rate", "coding": coding}).core_config() for coding in ("current", "spikes")}) == 1
+
+
+def test_rule_rate_can_update_after_every_sample():
+    core = resolve({"rule": "rate", "gradient_memory": False, "optimizer": "sgd", "lr": "0.02"}).core_config()
+    assert not core.gradient_memory and core.rules == (Rule.RATE,)
+
+
+@pytest.mark.parametrize("data", sorted(EVENT_SETS))
+def test_rule_rate_has_defaults_that_fit_each_data_set_over_time(data):
+    options = resolve({"rule": "rate", "data": data})
+    assert (options.layers[0], options.layers[-1]) == (EVENT_SETS[data].inputs, EVENT_SETS[data].classes)
+    core = options.core_config()
+    # Spikes of its busiest recording, and some, and levels.
+    largest = {"nmnist": 10_000, "fsdd": 2500, "braille": 1500, "shd": 20_000}[data] + EVENT_SETS[data].inputs
+    assert core.spike_entries > largest and core.max_steps == options.timesteps and options.steps == options.timesteps
+
+
 @pytest.mark.parametrize("data", sorted(EVENT_SETS))
 def test_each_data_set_over_time_has_defaults_that_fit_it(data):
     options = resolve({"rule": "sparse-bptt", "data": data})
@@ -184,6 +246,13 @@ def test_a_default_for_each_layer_fits_a_network_of_another_depth():
     assert resolve({"rule": "sparse-bptt", "data": "fashion-mnist", "layers": "784-9-10"}).error_scales == (6, 0)
     with pytest.raises(OptionError, match=r"^2 learning rates for 3 weight layers"):
         resolve({"rule": "sparse-bptt", "data": "fsdd", "layers": "128-9-8-10", "lr": "0.1,0.1"}).core_config()
+
+
+def test_the_help_names_the_rules_that_know_an_option():
+    texts = {f.name: f.metadata["help"] for f in dataclasses.fields(TrainOptions)}
+    assert texts["clip"].startswith("ttfs: ") and texts["tau"].startswith("sparse-bptt: ") and texts["leak"].startswith("rate: ")
+    assert texts["timesteps"].startswith("sparse-bptt, rate: ") and texts["gradient_memory"].startswith("ttfs, rate: ")
+    assert texts["epochs"] == "passes over the training samples"
 
 
 def test_the_help_shows_defaults_of_each_data_set():
@@ -213,10 +282,10 @@ def test_losses_of_rates_are_built_where_they_are_asked_for():
 @pytest.mark.parametrize("rule", list(Rule))
 def test_a_build_of_several_rules(rule):
     """Which the run's record keeps; the settings choose the rule."""
-    options = resolve({"rule": str(rule), "rules": "sparse-bptt,ttfs", "layers": "64-9-10"})
+    options = resolve({"rule": str(rule), "rules": "sparse-bptt,rate,ttfs", "layers": "64-9-10"})
     core = options.core_config()
-    assert core.rules == (Rule.TTFS, Rule.SPARSE_BPTT) and core.max_neurons == 64
+    assert core.rules == tuple(Rule) and core.max_neurons == 64
     assert options.settings(0).registers(core)["RULE"] == rule.code
-    assert resume(options.plain(), {}).rules == "sparse-bptt,ttfs" and "rules" not in resolve({}).plain()
+    assert resume(options.plain(), {}).rules == "sparse-bptt,rate,ttfs" and "rules" not in resolve({}).plain()
     with pytest.raises(OptionError, match="^rule sparse-bptt: this build has ttfs; choose that, or build it with rules$"):
         resolve({"rule": "sparse-bptt"}).settings(0).registers(resolve({}).core_config())

@@ -76,6 +76,13 @@ def test_elements_come_back_with_their_sign(space, elements, columns, seed):
     assert np.array_equal(packets.decode_elements(np.array(words, np.uint32), space, columns), values)
 
 
+def test_potentials_have_a_sign_and_eligibilities_do_not():
+    assert packets.is_signed(Space.MEMBRANE) and not packets.is_signed(Space.ELIGIBILITY)
+    words = np.array([Kind.READ, 0, 0xFFFFFFFF, 31], np.uint32)
+    assert packets.decode_elements(words, Space.MEMBRANE, 1)[:, 0].tolist() == [-1, 31]
+    assert packets.decode_elements(words, Space.ELIGIBILITY, 1)[:, 0].tolist() == [(1 << 37) - 1]
+
+
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 1000))
 def test_sample_results_are_decoded(samples, outputs, seed):
     random = np.random.default_rng(seed)

@@ -2,10 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from coldspike.host.cli import main
 from coldspike.host.data import load, shuffled
-from coldspike.host.reference import train_float
+from coldspike.host.reference import currents, initial_network, rasters, train_float
 from coldspike.host.trainer import Trainer
 
 
@@ -44,8 +45,35 @@ def test_float_and_fixed_point_learn_alike_over_time(small_options, accelerator,
     assert abs(trainer.state.rows[-1]["test_accuracy"] - results[-1].test) < 0.07
 
 
-def test_the_command_prints_each_epoch(capsys):
-    assert main(["reference", "--samples", "64", "--test-samples", "20", "--epochs", "2", "--json"]) == 0
+@pytest.mark.parametrize("coding", ["current", "spikes"])
+def test_float_and_fixed_point_learn_alike_by_rule_rate(small_options, accelerator, tmp_path, coding):
+    options = small_options(rule="rate", layers="64-40-10", coding=coding, epochs=4, samples=1437, test_samples=360, batch_size=32)
+    data = options.data_set()
+    results = train_float(options, data)
+    trainer = Trainer(accelerator(options), data, options, tmp_path)
+    trainer.run()
+    # As for rule ttfs: what rounding moves.
+    assert results[-1].train > 0.85 and abs(trainer.state.rows[-1]["train_accuracy"] - results[-1].train) < 0.02
+    assert abs(trainer.state.rows[-1]["test_accuracy"] - results[-1].test) < 0.03
+
+
+@pytest.mark.parametrize("coding", ["current", "spikes"])
+def test_the_float_network_of_rule_rate_begins_where_the_fixed_point_one_does(small_options, accelerator, tmp_path, coding):
+    """Logits of the untrained networks, which differ by rounding: of weights none, of a rate half a tick."""
+    options = small_options(rule="rate", layers="64-40-10", coding=coding, timesteps=5, leak=0.5, initial_scale="1,1")
+    data, unit = options.data_set(), accelerator(options)
+    Trainer(unit, data, options, tmp_path)
+    exact = np.concatenate([part.logits for part in unit.infer(data.test.take(np.arange(40)), data.test.labels)]) / 1024
+    network = initial_network(options, options.core_config())
+    inputs, _ = (rasters if coding == "spikes" else currents)(data.test, options)
+    found = network.infer(inputs[torch.arange(40)])[0].numpy()
+    close = np.abs(found - exact).max(1) < 0.02
+    assert close.mean() > 0.9 and np.abs(found).max() > 0.2  # a spike that rounding moves changes a sample's logits by more
+
+
+@pytest.mark.parametrize("more", [[], ["--rule", "rate", "--coding", "spikes"], ["--rule", "rate", "--timesteps", "2"]])
+def test_the_command_prints_each_epoch(capsys, more):
+    assert main(["reference", "--samples", "64", "--test-samples", "20", "--epochs", "2", "--json", *more]) == 0
     out, err = capsys.readouterr()
     result = json.loads(out)
     assert len(result["epochs"]) == 2 and result["test_accuracy"] == result["epochs"][-1]["test"]

@@ -2,8 +2,10 @@ import pytest
 
 from coldspike.host.problems import OptionError
 from coldspike.host.settings import NetworkSettings
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
+from coldspike.spec.lif import LifSettings
 from coldspike.spec.network import Readout
+from coldspike.spec.rate import RateSettings
 
 CONFIG = CoreConfig.for_network((5, 4, 3), lanes=2)
 
@@ -36,3 +38,43 @@ def test_what_does_not_fit_is_refused_by_name(changes, message):
     settings = NetworkSettings(**{"layers": (5, 4, 3), "learning_rates": (0.1,), **changes})
     with pytest.raises(OptionError, match=message):
         settings.registers(CONFIG)
+
+
+RATE = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1,), rate=RateSettings(steps=6, leak=0.5, coded=True))
+
+
+def rate_build(**more) -> CoreConfig:
+    return CoreConfig.for_network((5, 4, 3), lanes=2, **{"rules": "rate", "max_steps": 6} | more)
+
+
+def test_registers_of_rule_rate():
+    """K is the ticks of a spike, 256 / 6, in 1/256."""
+    values = RATE.registers(rate_build())
+    assert {name: values[name] for name in ("STEPS", "CODING", "TICKS")} == {"STEPS": 6, "CODING": 1, "TICKS": 10923}
+    assert not {"RULE", "READOUT", "WINDOW", "LOGIT"} & values.keys()
+    assert RATE.registers(rate_build(rules=list(Rule)))["RULE"] == 2
+    assert RATE.registers(rate_build(time_bits=10))["TICKS"] == 43691
+    current = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1,), rate=RateSettings(steps=1))
+    assert current.registers(rate_build())["CODING"] == 0 and (RATE.listed, current.listed) == (True, False)
+    assert RATE.decays == [32768, *(round(65536 * rho / 6) for rho in (1, 1.5, 1.75, 1.875, 1.9375, 1.96875))]
+
+
+def test_settings_of_several_rules_are_split_by_rule():
+    over_time = LifSettings(steps=3, beta=0.5, window=9, scales=(0, 0))
+    both = NetworkSettings(layers=(5, 4, 3), learning_rates=(0.1,), over_time=over_time, rate=RATE.rate)
+    config = rate_build(rules=list(Rule), spike_entries=60, job_entries=60)
+    for rule in Rule:
+        one = both.of(rule)
+        assert one.rule is rule and one.registers(config)["RULE"] == rule.code
+    assert both.of(Rule.TTFS).decays == [] and both.of(Rule.SPARSE_BPTT).decays == [65536, 32768, 16384, 8192]
+    with pytest.raises(OptionError, match="^settings of rules sparse-bptt and rate: a network runs by one; choose it$"):
+        both.registers(config)
+
+
+@pytest.mark.parametrize("build, message", [
+    ({"max_steps": 5}, r"^steps = 6: this build has 1 to 5$"),
+    ({"rules": ["ttfs", "sparse-bptt"]}, r"^rule rate: this build has ttfs, sparse-bptt; choose that, or build it with rules$"),
+])
+def test_what_a_build_lacks_for_rule_rate_is_refused_by_name(build, message):
+    with pytest.raises(OptionError, match=message):
+        RATE.registers(rate_build(**build))

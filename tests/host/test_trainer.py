@@ -200,3 +200,30 @@ def test_digits_are_learnt_on_the_golden_device(tmp_path, digits, small_options,
     summary = Trainer(unit, digits, options, tmp_path).run()
     assert summary["test_accuracy"] >= 0.90
     assert weights_digest(read_memories(unit)) == summary["weights_digest"]
+
+
+@pytest.mark.parametrize("given", [
+    {"coding": "current"}, {"coding": "spikes", "timesteps": 3},
+    {"coding": "spikes", "rules": "ttfs,rate", "schedule": "multi-step"},
+    {"gradient_memory": False, "optimizer": "sgd", "lr": "0.02"}, {"layers": "64-12-12-10", "coding": "spikes", "seed": 5}])
+def test_a_run_of_rule_rate_continues_bit_identically(tmp_path, small_options, accelerator, given):
+    options = small_options(rule="rate", **given)
+    expected = Trainer(accelerator(options), options.data_set(), options, tmp_path / "whole").run()
+    with pytest.raises(Interrupted, match="^stopped after batch 4 of 6 in epoch 1"):
+        Trainer(accelerator(options), options.data_set(), options, tmp_path / "run", watch=Stop(2)).run()
+    checkpoint = load_checkpoint(tmp_path / "run")
+    summary = Trainer(accelerator(options), options.data_set(), options, tmp_path / "run", checkpoint=checkpoint).run()
+    assert counted(summary) == counted(expected) and table(tmp_path / "run") == table(tmp_path / "whole")
+    assert summary["counters"]["MEMBRANE_SATURATIONS"] == 0 and "membrane_saturations" in table(tmp_path / "run")[0]
+    shares = [summary["active_fraction"][-1], *(float(row[f"active_fraction_{len(options.layers) - 1}"]) for row in
+                                                table(tmp_path / "run"))]
+    assert shares == [1.0] * 3, "one visit of each output neuron, whatever T"
+
+
+@pytest.mark.parametrize("coding, least", [("current", 0.93), ("spikes", 0.88)])
+def test_digits_are_learnt_by_rule_rate(tmp_path, small_options, accelerator, coding, least):
+    options = small_options(rule="rate", coding=coding, layers="64-40-10", samples=None, test_samples=None, epochs=3, interval=10)
+    summary = Trainer(accelerator(options), options.data_set(), options, tmp_path).run()
+    assert summary["test_accuracy"] >= least
+    levels, spikes = summary["events_per_sample"][0] < 40, summary["events_per_sample"][0] > 60
+    assert levels if coding == "current" else spikes

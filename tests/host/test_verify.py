@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from coldspike.host import states
+from coldspike.host.builds import joined
 from coldspike.host.devices import open_device
 from coldspike.host.over_time import OverTimeOptions
-from coldspike.host.stimuli import random_settings
+from coldspike.host.rate_based import CODINGS, RateOptions
+from coldspike.host.stimuli import KINDS, random_coded, random_settings
 from coldspike.host.verify import Verification
 from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.network import Readout
@@ -83,6 +85,92 @@ def test_a_fault_in_a_memory_over_time_is_found_and_located(space, name):
     check = over_time(second=lambda config: Fault(config, space))
     assert check.mismatches == check.tallies[name].mismatches == 1
     assert ": layer " in check.tallies[name].first and "golden" in check.tallies[name].first
+
+
+def rate(coding="current", rules=None, batches=3, **more) -> Verification:
+    """Two golden devices of rule rate, or of several rules in turn; ``more`` may hold ``second`` as for ``verification``."""
+    sparse = OverTimeOptions(steps=5, tau=8.0, window=0.4, over_time="max")
+    options = RateOptions(steps=5, leak=0.3, coding=coding, schedule="multi-step")
+    build = joined([sparse.build(LAYERS), options.build(LAYERS)]) | {"rules": rules or ["rate"]}
+    config = CoreConfig.for_network(LAYERS, lanes=2, **build)
+    over_time = sparse.random_settings(config, np.random.default_rng(2), LAYERS) if "sparse-bptt" in build["rules"] else None
+    settings = random_settings(np.random.default_rng(1), config, LAYERS, interval=2, batch_size=4, readout=Readout.POTENTIAL,
+                               over_time=over_time, rate=options.settings())
+    second = more.pop("second", lambda config: open_device("golden", config))
+    turns = [settings.of(rule) for rule in config.rules]
+    check = Verification(open_device("golden", config), second(config), turns, seed=5, **more)
+    check.run(batches, 4)
+    return check
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_equal_devices_of_rule_rate_are_equal_in_every_state(coding):
+    check = rate(coding)
+    assert check.mismatches == 0 and all(tally.nonzero for kind, tally in check.tallies.items() if kind != states.CYCLES)
+    each = {"potentials u": 11, "eligibilities F": 11, "rates r_j": 21, "levels A_j": 14, "slopes W_j": 14, "error sums": 11}
+    assert {kind: 5 * count for kind, count in each.items()}.items() <= {k: t.values for k, t in check.tallies.items()}.items()
+    assert not {"active neurons and jobs", "spikes a_j"} & check.tallies.keys()
+
+
+def test_a_build_of_all_rules_takes_turns_with_them():
+    check = rate("spikes", list(Rule), batches=8)
+    assert check.mismatches == 0
+    assert {"spikes a_j", "rates r_j", "spikes on the tape", "membrane sums", "potentials u"} <= check.tallies.keys()
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("space", [s for s in layer_ranges(CoreConfig(rules="rate"), Rule.RATE, 3) if s is not Space.DECAY])
+def test_a_fault_in_any_memory_of_rule_rate_is_found_and_located(space, coding):
+    check = rate(coding, second=lambda config: Fault(config, space))
+    tally = check.tallies[(states.KIND_NAMES | states.RULE_NAMES[Rule.RATE])[space]]
+    assert tally.mismatches == 1 == check.mismatches
+    place = "lane 1" if space is Space.RANDOM else "neuron"
+    assert tally.first.startswith("batch 1, before its update: ") and place in tally.first and "golden" in tally.first
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_one_flipped_bit_of_rule_rate_is_found(coding):
+    check = rate(coding, corrupt=True)
+    assert check.mismatches == 1 and check.corrupted
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_random_data_of_rule_rate_reach_every_kind_of_neuron(coding):
+    """Silent, firing in some and in all steps; without an eligibility, with a small and a large one; potentials that saturate."""
+    layers = (60, 30, 20, 10)
+    options = RateOptions(steps=5, leak=0.9, coding=coding)
+    config = CoreConfig.for_network(layers, lanes=4, **options.build(layers))
+    settings = random_settings(np.random.default_rng(3), config, layers, interval=2, batch_size=6, readout=Readout.POTENTIAL,
+                               rate=options.settings())
+    check = Verification(open_device("golden", config), open_device("golden", config), [settings], seed=3)
+    kinds = dict.fromkeys(("silent", "some", "all", "passive", "weak", "strong", "level 0", "level 1"), 0)
+    for _ in range(6):
+        check.run(1, 6)
+        unit = check.sides[0]
+        rates, factor = (unit.read_space(space, 1)[:, 0] for space in (Space.SPIKES, Space.ELIGIBILITY))
+        fired, a = rates >> 15 == 1, rates & 0x7FFF
+        kinds["silent"] += (~fired).sum()
+        kinds["some"] += (fired & (a < 256)).sum()
+        kinds["all"] += (a == 256).sum()
+        kinds["passive"] += (factor == 0).sum()
+        kinds["weak"] += ((factor > 0) & (factor < 1 << 22)).sum()
+        kinds["strong"] += (factor > 1 << 23).sum()
+        inputs = unit.read_space(Space.SPIKES, 0)[:, 0]
+        kinds["level 0"] += (inputs == 1 << 15).sum()
+        kinds["level 1"] += (inputs == 256 | 1 << 15).sum()
+    assert min(kinds.values()) > 0, kinds
+    counters = unit.counters()
+    assert min(counters[name] for name in ("MEMBRANE_SATURATIONS", "TRANSPORTS", "WEIGHT_SATURATIONS", "EVENTS_0", "EVENTS_2")) > 0
+
+
+def test_coded_samples_keep_to_the_build():
+    """Levels without spikes, spikes without levels; no more of both than the build holds."""
+    config = CoreConfig.for_network((9, 4, 3), lanes=2, rules="rate", max_steps=5, spike_entries=20)
+    random = np.random.default_rng(1)
+    found = [random_coded(random, config, 9, 5, kind) for kind in KINDS for _ in range(20)]
+    assert max(map(len, found)) == 20 and min(map(len, found)) == 0
+    levels, spikes = ([set((words[words >> 31 == n] & 0xFFFF).tolist()) for words in found] for n in (0, 1))
+    assert any(a - b for a, b in zip(levels, spikes, strict=True)) and any(b - a for a, b in zip(levels, spikes, strict=True))
 
 
 def test_random_data_reach_every_kind_of_neuron():
