@@ -14,14 +14,16 @@ import numpy as np
 QUICK = ("-O0", "-fvisibility=hidden")  # a device that runs for a second is not worth optimising
 
 
-def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, over_time=None, rules=None,
-            **options) -> dict:
+def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readout, scheme=None, over_time=None, rate=None,
+            rules=None, **options) -> dict:
     """Mismatches by kind of state, and how many values were compared. Arguments as those of ``coldspike verify``; ``scheme`` are
-    those of ``schemes`` behind the depth, ``over_time`` those of OverTimeOptions in pairs, for rule sparse-bptt, ``rules`` those of
-    a build of several."""
+    those of ``schemes`` behind the depth, ``over_time`` and ``rate`` those of OverTimeOptions and RateOptions in pairs, for rules
+    sparse-bptt and rate, ``rules`` those of a build of several."""
+    from coldspike.host.builds import joined
     from coldspike.host.devices import open_device
     from coldspike.host.options import READOUTS
     from coldspike.host.over_time import OverTimeOptions
+    from coldspike.host.rate_based import RateOptions
     from coldspike.host.schemes import schemes
     from coldspike.host.stimuli import random_settings
     from coldspike.host.verify import Verification
@@ -30,12 +32,14 @@ def compare(*, layers, lanes, batches, batch_size, interval, seed, stall, readou
 
     device.build_library = functools.partial(device.build_library, cxx_flags=QUICK)
     runs = OverTimeOptions(**dict(over_time)) if over_time else None
-    config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options, **(runs.build(tuple(layers)) if runs else {})
-                                    | ({"rules": rules} if rules else {}))
+    traced = RateOptions(**dict(rate)) if rate else None
+    needs = joined([each.build(tuple(layers)) for each in (runs, traced) if each])
+    config = CoreConfig.for_network(tuple(layers), lanes=lanes, **options, **needs | ({"rules": rules} if rules else {}))
     settings = random_settings(np.random.default_rng([seed, 2]), config, tuple(layers), batch_size=batch_size,
                                readout=READOUTS[readout], interval=interval,
                                schemes=schemes(len(layers) - 1, *scheme) if scheme else (),
-                               over_time=runs and runs.random_settings(config, np.random.default_rng([seed, 3]), tuple(layers)))
+                               over_time=runs and runs.random_settings(config, np.random.default_rng([seed, 3]), tuple(layers)),
+                               rate=traced and traced.settings())
     simulated = open_device("simulated", config, stall=stall, stall_seed=seed)
     try:
         turns = [settings.of(Rule(rule)) for rule in rules] if rules else [settings]

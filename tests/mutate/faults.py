@@ -9,8 +9,8 @@ __all__ = ["FAULTS", "Check", "Fault"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A comparison of RTL and golden model; parameters as those of ``coldspike verify``, ``over_time`` those of OverTimeOptions as
-    pairs of name and value, for rule sparse-bptt."""
+    """A comparison of RTL and golden model; parameters as those of ``coldspike verify``, ``over_time`` and ``rate`` those of
+    OverTimeOptions and RateOptions as pairs of name and value, for rules sparse-bptt and rate."""
 
     layers: tuple[int, ...] = (7, 2, 5, 3)
     lanes: int = 2
@@ -27,6 +27,7 @@ class Check:
     partial_transport: bool = False
     scheme: tuple = ()
     over_time: tuple = ()
+    rate: tuple = ()
     rules: tuple[str, ...] = ()
 
     def words(self) -> str:
@@ -35,7 +36,8 @@ class Check:
         parts += ["no gradient memory"] * (not self.gradient_memory) + ["no weight decay"] * (not self.weight_decay)
         parts += [" of ".join(self.scheme[1::-1])] * bool(self.scheme)
         parts += [f"build of {' and '.join(self.rules)}"] * bool(self.rules)
-        parts += [f"sparse-bptt over {dict(self.over_time)['steps']} steps"] if self.over_time else []
+        given = {"sparse-bptt": self.over_time, "rate": self.rate}
+        parts += [f"{rule} over {dict(pairs)['steps']} steps" for rule, pairs in given.items() if pairs]
         parts += [f"{name} {value}" for name, value in (("batches", self.batches), ("seed", self.seed), ("stall", self.stall))
                   if value != getattr(Check, name)]
         return ", ".join(parts)
@@ -66,6 +68,11 @@ STEPS = (("steps", 24), ("tau", 6.0), ("window", 0.6), ("over_time", "max"))
 OVER_TIME = Check(layers=(7, 9, 3, 4), batches=8, over_time=STEPS)
 SHORT_TAPE = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("spike_entries", 200), ("job_entries", 60)))
 BOTH = Check(layers=(7, 9, 3, 4), batches=6, over_time=STEPS, rules=("ttfs", "sparse-bptt"))
+# Hidden layers of several blocks behind each other; currents step by step, spikes layer by layer.
+RATE = Check(layers=(7, 9, 5, 4), batches=8, rate=(("steps", 5), ("leak", 0.4)))
+LONG_SCAN = Check(layers=(3, 33, 2, 4), batches=8, rate=(("steps", 1),))
+RATE_CODED = Check(layers=(7, 9, 5, 4), batches=8,
+                   rate=(("steps", 4), ("leak", 0.4), ("coding", "spikes"), ("schedule", "multi-step")))
 BY_SPIKES = Check(layers=(7, 9, 3, 4), batches=8, over_time=(*STEPS, ("gradients", "spikes")))
 
 OVER_TIME_FAULTS = [
@@ -98,6 +105,36 @@ OVER_TIME_FAULTS = [
     Fault(name="timing-trace", file="model/timing_over_time.py", check=OVER_TIME,
           old="begin + at.SUM_WRITTEN - index // lanes)", new="begin + at.SUM_WRITTEN)",
           why="a reading is thought to wait for a sum that it reaches later"),
+]
+
+RATE_FAULTS = [
+    Fault(name="rate-reset", file="hw/forward/trace_pass.py", check=RATE,
+          old="rest.eq(Mux(held > membrane.one, held - membrane.one, held))", new="rest.eq(held)",
+          why="what fires keeps its potential"),
+    Fault(name="rate-counts", file="hw/forward/trace_pass.py", check=RATE, old="Mux(fresh[k], 0, counts.r_data[k]) + fired[k]",
+          new="counts.r_data[k] + fired[k]", why="spikes are counted on from the sample before"),
+    Fault(name="rate-bins", file="hw/forward/trace_pass.py", check=RATE, old="entry = (distance << BIN_BITS) >> membrane.fraction",
+          new="entry = ((distance + 1) << BIN_BITS) >> membrane.fraction", why="the surrogate table begins a unit early"),
+    Fault(name="rate-profile", file="hw/forward/rate_engine.py", check=RATE, old="profile.r_addr.eq(step + 1)",
+          new="profile.r_addr.eq(step)", why="a step weighs what the one before should"),
+    Fault(name="rate-list", file="hw/forward/rate_engine.py", check=RATE,
+          old="least = formats.eligibility.fraction - c.factor.fraction - 1",
+          new="least = formats.eligibility.fraction - c.factor.fraction + 4",
+          why="neurons of small eligibility are not scanned"),
+    Fault(name="rate-pass-early", file="hw/forward/rate_engine.py", check=RATE, old="LEAD = TracePass.DEPTH ",
+          new="LEAD = TracePass.DEPTH - 1 ", why="neurons are scanned before their traces are written"),
+    Fault(name="rate-masks", file="hw/forward/rate_engine.py", check=RATE_CODED, old="Cat(scan.r_addr[0], step)",
+          new="Cat(scan.r_addr[0], written)", why="a step hears the spikes of another"),
+    Fault(name="rate-levels", file="hw/io/packet_decoder.py", check=RATE_CODED, old="tape.i.valid.eq(good & taped & level)",
+          new="tape.i.valid.eq(good & taped)", why="spikes are written to the tape of levels"),
+    Fault(name="model-rate-rounding", file="model/exact/traces.py", check=RATE,
+          old="round_shift(rest * leak, DECAY.fraction)", new="(rest * leak >> DECAY.fraction)", why="leaks are rounded down"),
+    Fault(name="model-rate-list", file="model/exact/rate.py", check=RATE, old="fired, factor > 0, factor, factor, no, no",
+          new="fired, fired, factor, factor, no, no", why="only neurons that fired pass gradient"),
+    Fault(name="timing-rate-pass", file="model/timing_rate.py", check=RATE, old="idle, opened = start + blocks + at.TRACE_DEPTH",
+          new="idle, opened = start + at.TRACE_DEPTH", why="a pass is thought to be over before its last block"),
+    Fault(name="timing-rate-scan", file="model/timing_rate.py", check=LONG_SCAN, old="start = np.maximum(start, through)",
+          new="start = np.maximum(start, 0)", why="a layer's scan is not thought to wait for the one before"),
 ]
 
 HARDWARE = [
@@ -248,4 +285,4 @@ TIMING = [
           why="skipped columns are not thought to hide the pipeline's drain"),
 ]
 
-FAULTS = HARDWARE + MODEL + TIMING + OVER_TIME_FAULTS
+FAULTS = HARDWARE + MODEL + TIMING + OVER_TIME_FAULTS + RATE_FAULTS
