@@ -183,6 +183,8 @@ def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
     ({"timesteps": 4097}, "--timesteps 4097: a build has 1 to 4096"), ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
     ({"leak": 1.0}, "leak = 1.0: 0 to below 1 is needed"), ({"leak": math.nan}, "leak = nan: 0 to below 1 is needed"),
     ({"spike_entries": 0}, "spike_entries = 0: an integer from 1"),
+    ({"timesteps": 6, "max_steps": 5}, "--max-steps 5: at least --timesteps 6 are needed"),
+    ({"max_steps": 4097}, "max_steps = 4097: an integer from 1 to 4096"),
 ])
 def test_what_no_build_of_rule_rate_can_do_is_refused_by_name(given, text):
     with pytest.raises(OptionError, match=re.escape(text)):
@@ -203,6 +205,8 @@ def test_options_of_rule_rate_are_recorded_and_resumed():
     assert resolve({"rule": "sparse-bptt", "timesteps": 6}).visits == 6 and resolve({}).visits == 1
     small = resolve({"rule": "rate", "timesteps": 6, "coding": "spikes", "spike_entries": 100}).core_config()
     assert small.spike_entries == 100
+    large = resolve({"rule": "rate", "timesteps": 2, "max_steps": 16})
+    assert large.core_config() == resolve({"rule": "rate", "timesteps": 16}).core_config() and large.settings(0).rate.steps == 2
     assert resolve({"rule": "rate", "layers": "4000-10", "timesteps": 100}).core_config().spike_entries == 65535
     assert "leak" not in resolve({}).plain()
     with pytest.raises(OptionError, match=r"^--coding current: this run began with spikes; leave the option out"):

@@ -71,7 +71,26 @@ def test_the_float_network_of_rule_rate_begins_where_the_fixed_point_one_does(sm
     assert close.mean() > 0.9 and np.abs(found).max() > 0.2  # a spike that rounding moves changes a sample's logits by more
 
 
-@pytest.mark.parametrize("more", [[], ["--rule", "rate", "--coding", "spikes"], ["--rule", "rate", "--timesteps", "2"]])
+def test_gradients_through_time_are_another_way_to_train(small_options):
+    """Of one step, or one hidden layer driven by currents, the same way; else near it."""
+    def accuracies(layers, **given):
+        options = small_options(rule="rate", layers=layers, epochs=2, samples=320, test_samples=100, **given)
+        return [train_float(options, options.data_set(), through_time=kind) for kind in (False, True)]
+
+    for layers, given in (("64-20-10", {"timesteps": 5}), ("64-20-15-10", {"timesteps": 1})):
+        rate, exact = accuracies(layers, **given)
+        assert rate == exact
+    rate, exact = accuracies("64-20-15-10", timesteps=5, coding="spikes")
+    assert rate != exact and abs(rate[-1].train - exact[-1].train) < 0.1
+
+
+def test_gradients_through_time_are_those_of_rule_rate(capsys):
+    assert main(["reference", "--through-time"]) == 2
+    assert "--through-time: rule ttfs has no other gradients" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--rule", "rate", "--coding", "spikes"], ["--rule", "rate", "--timesteps", "2"],
+                                  ["--rule", "rate", "--through-time"]])
 def test_the_command_prints_each_epoch(capsys, more):
     assert main(["reference", "--samples", "64", "--test-samples", "20", "--epochs", "2", "--json", *more]) == 0
     out, err = capsys.readouterr()
