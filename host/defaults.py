@@ -28,7 +28,7 @@ SPARSE: dict[str, dict] = {
     # The maximum over time gives a class no gradient once its potential is below that of the first step: seeds differed by 30 %.
     "digits": IMAGES["digits"] | OVER_TIME | {"layers": (64, 100, 10), "timesteps": 50, "over_time": "sum", "gain": 0,
                                               "lr": (1e-3, 6e-5), "error_scales": (4, 0), "initial_scale": (1.9, 0.06)},
-    "fashion-mnist": IMAGES["fashion-mnist"] | OVER_TIME | {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.8,
+    "fashion-mnist": IMAGES["fashion-mnist"] | OVER_TIME | {"layers": (784, 200, 200, 10), "epochs": 5, "lr_decay": 0.55,
                                                      "lr": (1e-3,), "error_scales": (12, 6, 0), "gain": 1, "initial_mean": 0.2},
     "nmnist": RECORDINGS | {"layers": (1156, 200, 10), "gain": 0, "epochs": 8, "initial_scale": (0.6,),
                             "error_scales": (4, 0), "spike_entries": 16384, "job_entries": 8192},
