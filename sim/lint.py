@@ -5,22 +5,26 @@ import sys
 from pathlib import Path
 
 from ..hw.verilog import TOP
-from ..spec.config import CoreConfig, Optimizer, Rule
+from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
 from .build import cached_verilog
 from .toolchain import ToolchainError, find_toolchain
 
 __all__ = ["lint", "main"]
 
-BUILDS = {
-    "sgd": CoreConfig.for_network((20, 12, 5), lanes=4),
-    "sign-momentum": CoreConfig.for_network((20, 12, 5), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM),
-    "no gradient memory": CoreConfig.for_network((20, 12, 5), lanes=4, gradient_memory=False),
-    "partial transport": CoreConfig.for_network((20, 12, 5), lanes=4, partial_transport=True),
-    "4-bit feedback weights": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="4-bit"),
-    "feedback signs": CoreConfig.for_network((20, 12, 5), lanes=4, feedback_precision="sign"),
-    "sparse-bptt": CoreConfig.for_network((20, 12, 5), lanes=4, rules=(Rule.SPARSE_BPTT,), max_steps=30, spike_entries=500,
-                                          job_entries=200),
-}
+OVER_STEPS = {"max_steps": 30, "spike_entries": 500, "job_entries": 200}
+BUILDS = {name: CoreConfig.for_network((20, 12, 5), lanes=4, **options) for name, options in {
+    "sgd": {},
+    "sign-momentum": {"optimizer": Optimizer.SIGN_MOMENTUM},
+    "no gradient memory": {"gradient_memory": False},
+    "partial transport": {"partial_transport": True},
+    "4-bit feedback weights": {"feedback_precision": "4-bit"},
+    "feedback signs": {"feedback_precision": "sign"},
+    "sparse-bptt": OVER_STEPS | {"rules": Rule.SPARSE_BPTT},
+    "rate": OVER_STEPS | {"rules": Rule.RATE},
+    "rate, multi-step": OVER_STEPS | {"rules": Rule.RATE, "schedule": Schedule.MULTI_STEP},
+    "ttfs and rate": OVER_STEPS | {"rules": (Rule.TTFS, Rule.RATE)},
+    "all rules": OVER_STEPS | {"rules": tuple(Rule)},
+}.items()}
 """Small builds that between them contain every optional part; warnings do not depend on sizes."""
 
 

@@ -121,7 +121,8 @@ class TracePass(wiring.Component):
             decayed = Signal(signed(membrane.bits + 1), name=f"decayed_{k}")
             total = Signal(signed(max(c.slope.bits, membrane.bits + 1) + 1), name=f"total_{k}")
             counted = Signal(name=f"counted_{k}")
-            distance, value = Signal(membrane.bits, name=f"distance_{k}"), Signal(SURROGATE.bits, name=f"surrogate_{k}")
+            distance = Signal(range(membrane.one - membrane.min + 1), name=f"distance_{k}")
+            value = Signal(SURROGATE.bits, name=f"surrogate_{k}")
             m.d.comb += [
                 held.eq(Mux(fresh[k], 0, potentials.r_data[k])),
                 leaks.en[k].eq(multiply[k]), leaks.a[k].eq(rest), leaks.b[k].eq(leak[k]), total.eq(decayed + driven),

@@ -1,5 +1,6 @@
 """NetworkTable against spec.network.layout and CoreConfig.misfit."""
 
+import itertools
 import random
 
 import pytest
@@ -76,12 +77,21 @@ def test_empty_layers_and_no_layers():
     assert check(config, [(0, 3, 3), (3, 0, 3), (3, 3, 0), (3,), (65535, 65535), (9, 13, 6)]) == [0, 0, 0, 0, 0, 1]
 
 
-def test_a_rule_that_the_build_lacks():
-    """And what rule sparse-bptt alone asks for: steps, and errors that are shifted."""
-    config = CoreConfig.for_network((9, 13, 6), lanes=4, rules=tuple(Rule), max_steps=20)
-    over_time = {"rule": Rule.SPARSE_BPTT.code, "steps": 20, "error_shift": [1]}
-    for changed, fits in (({"rule": 0}, 1), (over_time, 1), (over_time | {"rule": 2}, 0), (over_time | {"rule": 3}, 0),
-                          (over_time | {"steps": 0}, 0), (over_time | {"steps": 21}, 0), (over_time | {"error_shift": [0]}, 0)):
+STEPS = {0: False, 1: True, 20: True, 21: False, 8191: False}
+"""T, and whether a build of 20 steps at most can do it."""
+
+
+@pytest.mark.parametrize("rules", [
+    ("sparse-bptt",), ("rate",), ("ttfs", "sparse-bptt"), ("ttfs", "rate"), ("sparse-bptt", "rate"), tuple(Rule)], ids=str)
+def test_what_a_rule_asks_for(rules):
+    """The build has it; it has steps, if it runs over time; sparse-bptt has errors to shift. All else may be anything."""
+    config, several = CoreConfig.for_network((9, 13, 6), lanes=4, rules=rules, max_steps=20), len(rules) > 1
+    running = dict(enumerate(Rule)) | {3: None} if several else {0: config.rules[0]}
+    shifts = (0, 1, 40) if Rule.SPARSE_BPTT in config.rules else (None,)
+    for (code, rule), steps, shift in itertools.product(running.items(), STEPS, shifts):
+        fits = (rule in config.rules and (rule is Rule.TTFS or STEPS[steps])
+                and (rule is not Rule.SPARSE_BPTT or shift > 0))
+        changed = {"steps": steps} | ({"rule": code} if several else {}) | ({} if shift is None else {"error_shift": [shift]})
         assert check(config, [(9, 13, 6)], **changed) == [fits], changed
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from coldspike.hw.control.sequencer import Sequencer
 from coldspike.hw.layouts import SLOTS
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import Kind
 
@@ -109,17 +109,29 @@ class Units:
             left["access"] = rng.randint(1, 6) if seen["access_start"] else left["access"]
 
 
-@pytest.mark.parametrize("gradient_memory", [True, False])
-def test_random_packets(gradient_memory):
-    rng = random.Random(gradient_memory)
-    dut = Sequencer(CoreConfig.for_network((5, 3, 2), lanes=2, gradient_memory=gradient_memory))
-    units, collected, packets = Units(dut, rng, gradient_memory), [], []
+BUILDS = {  # rules, the one that runs, gradient memory
+    "ttfs": (("ttfs",), Rule.TTFS, True), "every sample": (("ttfs",), Rule.TTFS, False),
+    "sparse-bptt": (("sparse-bptt",), Rule.SPARSE_BPTT, True), "rate": (("rate",), Rule.RATE, True),
+    "rate, every sample": (("rate",), Rule.RATE, False), "rate of two, every sample": (("ttfs", "rate"), Rule.RATE, False),
+    "ttfs of three": (tuple(Rule), Rule.TTFS, True), "sparse-bptt of three": (tuple(Rule), Rule.SPARSE_BPTT, True),
+    "rate of three": (tuple(Rule), Rule.RATE, True),
+}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_random_packets(build):
+    rules, rule, gradient_memory = BUILDS[build]
+    rng, overlaps = random.Random(gradient_memory), gradient_memory and rule is not Rule.SPARSE_BPTT
+    dut = Sequencer(CoreConfig.for_network((5, 3, 2), lanes=2, gradient_memory=gradient_memory, rules=rules))
+    units, collected, packets = Units(dut, rng, overlaps), [], []
     for n in range(100):
         kind = rng.choice((Kind.SAMPLE,) * 6 + (Kind.UPDATE, Kind.UPDATE, Kind.READ, Kind.WRITE, BAD))
         packets.append({"kind": kind, "status": ErrorCode.LABEL if kind is BAD else 0, "train": rng.randrange(2),
                         "count": rng.choice((0, 1, 9)), "slot": 0, "sequence": 500 + n})
 
     async def decoder(ctx):
+        if len(rules) > 1:
+            ctx.set(dut.rule, rule.code)
         for packet in packets:
             if packet["kind"] is Kind.SAMPLE:
                 while len(units.slots) == SLOTS:
@@ -154,4 +166,4 @@ def test_random_packets(gradient_memory):
             results += [(int(BAD) | packet["status"] << 8, 0), (packet["sequence"], 1)]
     assert next(log, None) is None
     assert [(int(word.data), int(word.last)) for word in collected] == results
-    assert (units.overlapped > 0) == gradient_memory and units.early and units.under
+    assert (units.overlapped > 0) == overlaps and units.early and units.under

@@ -13,19 +13,37 @@ from coldspike.spec.packets import Kind, Space, header
 
 from ..networks import network_of
 from ..support import simulate
-from .packets import elements, judge, last_time, most_events, sample, set_rule
+from .packets import SPIKE_TIME, TTFS, Mode, elements, judge, last_time, most_events, sample, set_mode
 
-BOTH = CoreConfig.for_network((5, 3, 2), lanes=2, rules=list(Rule), max_steps=9, spike_entries=8)
-BUILDS = {  # build, network, T (0: rule ttfs)
-    "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2), 0),
-    "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2), 0),
-    "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2), 0),
-    "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2), 0),
-    "over time": (CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=9, spike_entries=8), (5, 3, 2), 7),
+OVER_TIME = Mode(Rule.SPARSE_BPTT, steps=7)
+CURRENTS, CODED = Mode(Rule.RATE, steps=7), Mode(Rule.RATE, steps=7, coded=True)
+LEFT_OVER = Mode(Rule.TTFS, steps=7, coded=True)
+"""What other rules' registers hold means nothing."""
+
+ALL = CoreConfig.for_network((5, 3, 2), lanes=2, rules=list(Rule), max_steps=9, spike_entries=8)
+ONE_SHOT = CoreConfig.for_network((5, 3, 2), lanes=2, rules=("ttfs", "rate"), max_steps=9, spike_entries=4)
+RATE = CoreConfig.for_network((5, 3, 2), lanes=2, rules="rate", max_steps=9, spike_entries=8)
+BUILDS = {  # build, network, mode
+    "small": (CoreConfig.for_network((5, 3, 2), lanes=2), (5, 3, 2), TTFS),
+    "smaller network": (CoreConfig.for_network((9, 7, 5, 4), lanes=4), (6, 2), TTFS),
+    "partial transport": (CoreConfig.for_network((5, 3, 2), lanes=2, partial_transport=True), (5, 3, 2), TTFS),
+    "no gradient memory": (CoreConfig.for_network((5, 3, 4, 2), lanes=2, gradient_memory=False), (5, 3, 4, 2), TTFS),
+    "over time": (CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=9, spike_entries=8), (5, 3, 2),
+                  OVER_TIME),
     "over time, one step": (
         CoreConfig.for_network((9, 7, 5, 4), lanes=4, rules="sparse-bptt", max_steps=4096, spike_entries=3, partial_transport=True),
-        (6, 5, 2), 1),
-    "both rules, single spikes": (BOTH, (5, 3, 2), 0), "both rules, over time": (BOTH, (5, 3, 2), 7),
+        (6, 5, 2), Mode(Rule.SPARSE_BPTT, steps=1)),
+    "rate, currents": (RATE, (5, 3, 2), CURRENTS), "rate, coded": (RATE, (5, 3, 2), CODED),
+    "rate of one step, coded, room for few": (
+        CoreConfig.for_network((9, 7, 5, 4), lanes=4, rules="rate", max_steps=1, spike_entries=3, gradient_memory=False),
+        (6, 5, 4, 2), Mode(Rule.RATE, steps=1, coded=True)),
+    "rate of many steps, coded, no hidden layer": (
+        CoreConfig.for_network((9, 7, 5, 4), lanes=4, rules="rate", max_steps=4096, spike_entries=65535, partial_transport=True),
+        (6, 2), Mode(Rule.RATE, steps=4096, coded=True)),
+    "ttfs and rate, single spikes": (ONE_SHOT, (5, 3, 2), LEFT_OVER), "ttfs and rate, currents": (ONE_SHOT, (5, 3, 2), CURRENTS),
+    "ttfs and rate, coded": (ONE_SHOT, (5, 3, 2), CODED), "all rules, single spikes": (ALL, (5, 3, 2), LEFT_OVER),
+    "all rules, over time": (ALL, (5, 3, 2), Mode(Rule.SPARSE_BPTT, steps=7, coded=True)),
+    "all rules, currents": (ALL, (5, 3, 2), CURRENTS), "all rules, coded": (ALL, (5, 3, 2), CODED),
 }
 
 
@@ -44,7 +62,7 @@ class Checkers(Elaboratable):
 
 def check(build, steps, running=1):
     """Sets each step's inputs and compares the named output."""
-    config, layers, time_steps = build
+    config, layers, mode = build
     both = Checkers(config)
     dut = both.packet
 
@@ -52,7 +70,7 @@ def check(build, steps, running=1):
         ctx.set(both.word.network, network_of(config, layers, unused=1))
         ctx.set(dut.running, running)
         for checker in (both.word, dut):
-            set_rule(ctx, checker, config, time_steps)
+            set_mode(ctx, checker, config, mode)
         for word, last, inputs, output, expected in steps:
             ctx.set(both.word.word, {"data": word, "last": last})
             for name, value in inputs.items():
@@ -75,7 +93,7 @@ def packet_fields(word):
 
 def test_headers(build):
     words = [header(kind, middle, value) for kind, middle, value in
-             itertools.product([*range(7), 15, 17, 255], [*range(12), 16, 129], [*range(6), 16, 17, 1 << 15])]
+             itertools.product([*range(7), 15, 17, 255], [*range(15), 16, 129], [*range(6), 16, 17, 1 << 15])]
     steps = []
     for word, last in itertools.product(words, (0, 1)):
         verdict = judge([word] if last else [word, 0xFFFFFFFF], *build)
@@ -85,16 +103,16 @@ def test_headers(build):
 
 
 def test_lengths(build):
-    config, layers, time_steps = build
+    config, layers, mode = build
     headers = [header(Kind.SAMPLE), header(Kind.SAMPLE, 1, 1), header(Kind.UPDATE)]
     headers += [header(kind, space, layer) for kind, space, layer in
                 itertools.product((Kind.READ, Kind.WRITE), Space, range(len(layers)))]
     headers = [word for word in headers if judge([word], *build).status is ErrorCode.SHORT]
     assert len(headers) > 10
-    steps = []
-    for word, length, last in itertools.product(headers, [*range(11), 1 << 16, 1 << 31], (0, 1)):
+    steps, most = [], most_events(config, layers, mode)
+    for word, length, last in itertools.product(headers, sorted({*range(11), most, most + 1, 1 << 16, 1 << 31}), (0, 1)):
         verdict = judge([word, length] if last else [word, length, 0], *build)
-        if length <= most_events(config, layers, time_steps) and not last and word & 15 == Kind.SAMPLE and length:
+        if length <= most and not last and word & 15 == Kind.SAMPLE and length:
             verdict = judge([word, length, 0, 1][:3], *build)
             expected = ErrorCode.NONE
         else:
@@ -104,29 +122,34 @@ def test_lengths(build):
         if expected is ErrorCode.NONE:
             good = word & 15 == Kind.SAMPLE and length or 0
             if word & 15 == Kind.WRITE:
-                good = elements(Space(word >> 8 & 255), word >> 16, config, layers, time_steps)
+                good = elements(Space(word >> 8 & 255), word >> 16, config, layers, mode)
             steps.append((length, last, inputs, "count", good))
     check(build, steps)
 
 
+def border_words(config, layers, mode):
+    """(index, time) at the borders of the input layer, of the window and of the steps."""
+    latest = last_time(config, mode)
+    times = {0, latest // 2, latest, latest + 1, SPIKE_TIME, 0xFFFF}
+    times |= {SPIKE_TIME | step for step in (mode.steps // 2, mode.steps - 1, mode.steps)} if mode.spikes_follow else set()
+    return [(index, time) for index in (0, 1, layers[0] - 1, layers[0], 0xFFFF) for time in sorted(times)]
+
+
 def test_events(build):
-    config, layers, time_steps = build
-    inputs, latest = layers[0], last_time(config, time_steps)
-    steps = []
-    for index, previous, time, remaining, last in itertools.product(
-            [0, 1, inputs - 1, inputs, 0xFFFF],
-            [None, (0, 0), (inputs - 2, latest), (inputs - 1, latest // 2), (inputs - 1, latest)],
-            [0, latest // 2, latest, latest + 1, 0xFFFF], (1, 2, 3), (0, 1)):
-        event = [index | time << 16]
-        before = [] if previous is None else [previous]
-        packet = sample(before) + event + [0] * (not last)
-        packet[1] = len(before) + remaining
-        verdict = judge(packet, *build)
-        if packet[1] > most_events(config, layers, time_steps):  # the model would stop at the length: judge the event alone
+    config, layers, mode = build
+    words = border_words(*build)
+    before = [None, *(word for word in words if word[0] < layers[0] and not mode.is_late(word[1], config))]
+    steps, most = [], most_events(config, layers, mode)
+    for event, previous, remaining, last in itertools.product(words, before, (1, 2, 3), (0, 1)):
+        packet = sample([each for each in (previous, event) if each]) + [0] * (not last)
+        count = packet[1] = (previous is not None) + remaining
+        if count > most:  # the model would stop at the length: judge the event alone
             continue
-        here = verdict.words == 2 + len(before)
+        verdict = judge(packet, *build)
+        here = verdict.words == 1 + (previous is not None) + 1
         inputs_here = {"sample": 1, "final": remaining == 1, "first": previous is None}
-        steps.append((event[0], last, inputs_here | {"previous": previous[0] | previous[1] << 16 if previous else 0}, "body_error",
+        steps.append((event[0] | event[1] << 16, last,
+                      inputs_here | {"previous": previous[0] | previous[1] << 16 if previous else 0xFFFFFFFF}, "body_error",
                       verdict.status if here else ErrorCode.NONE))
     assert {step[-1] for step in steps} == {ErrorCode.NONE, ErrorCode.INDEX, ErrorCode.ORDER, ErrorCode.TIME,
                                             ErrorCode.SHORT, ErrorCode.LONG}

@@ -13,36 +13,61 @@ from coldspike.spec.packets import Kind, Space, header
 
 from ..networks import network_of
 from ..support import PAUSES, cycle_of, put, simulate, sink, source, watch
-from .packets import broken, judge, random_good, sample, set_rule
+from .packets import TTFS, Mode, broken, judge, random_good, sample, set_mode, spike
 
 SMALL = CoreConfig.for_network((5, 3, 2), lanes=2)
 OVER_TIME = CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=300, spike_entries=7, job_entries=8)
 """A build without input tape, and without slots that are ever busy."""
-BOTH = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
+RATE = CoreConfig.for_network((5, 3, 2), lanes=2, rules="rate", max_steps=300, spike_entries=7)
+ONE_SHOT = dataclasses.replace(RATE, rules=("ttfs", "rate"))
+ALL = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
 
-CASES = {  # build, network, T (0: rule ttfs)
-    "5-3-2, 2 lanes": (SMALL, (5, 3, 2), 0),
-    "1-1-1, 2 lanes": (SMALL, (1, 1, 1), 0),
-    "17-5-4-3, 4 lanes": (CoreConfig.for_network((17, 5, 4, 3), lanes=4, gradient_memory=False), (17, 5, 4, 3), 0),
-    "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8), 0),
-    "5-3-2 over 3 steps": (OVER_TIME, (5, 3, 2), 3),
+
+def over_time(steps):
+    return Mode(Rule.SPARSE_BPTT, steps)
+
+
+def rated(steps, coded):
+    return Mode(Rule.RATE, steps, coded)
+
+
+LEFT_OVER = Mode(Rule.TTFS, steps=3, coded=True)
+"""Other rules' registers mean nothing."""
+
+CASES = {  # build, network, mode
+    "5-3-2, 2 lanes": (SMALL, (5, 3, 2), TTFS),
+    "1-1-1, 2 lanes": (SMALL, (1, 1, 1), TTFS),
+    "17-5-4-3, 4 lanes": (CoreConfig.for_network((17, 5, 4, 3), lanes=4, gradient_memory=False), (17, 5, 4, 3), TTFS),
+    "8-8 in larger build, 8 lanes": (CoreConfig.for_network((20, 9, 8), lanes=8), (8, 8), TTFS),
+    "5-3-2 over 3 steps": (OVER_TIME, (5, 3, 2), over_time(3)),
     "4-3 over 12 steps, more events than inputs": (
         CoreConfig.for_network((9, 4, 4), lanes=4, rules="sparse-bptt", max_steps=12, spike_entries=14, partial_transport=True),
-        (4, 3), 12),
-    "5-3-2 of both rules": (BOTH, (5, 3, 2), 0), "5-3-2 of both rules, over 3 steps": (BOTH, (5, 3, 2), 3),
+        (4, 3), over_time(12)),
+    "5-3-2 of rates, currents": (RATE, (5, 3, 2), rated(3, False)),
+    "17-5-3 of rates, coded, more events than inputs": (
+        CoreConfig.for_network((17, 5, 3), lanes=4, rules="rate", max_steps=12, spike_entries=30, gradient_memory=False),
+        (17, 5, 3), rated(12, True)),
+    "8-8 of rates, coded, one step, in larger build": (
+        CoreConfig.for_network((20, 9, 8), lanes=8, rules="rate", max_steps=1, spike_entries=12), (8, 8), rated(1, True)),
+    "5-3-2 of ttfs and rate": (ONE_SHOT, (5, 3, 2), LEFT_OVER),
+    "5-3-2 of ttfs and rate, coded": (ONE_SHOT, (5, 3, 2), rated(3, True)),
+    "5-3-2 of all rules": (ALL, (5, 3, 2), LEFT_OVER),
+    "5-3-2 of all rules, over 3 steps": (ALL, (5, 3, 2), Mode(Rule.SPARSE_BPTT, 3, coded=True)),
+    "5-3-2 of all rules, coded": (ALL, (5, 3, 2), rated(3, True)),
 }
-BUILDS = {"ttfs": (SMALL, (5, 3, 2), 0), "sparse-bptt": (OVER_TIME, (5, 3, 2), 257)}
+BUILDS = {"ttfs": (SMALL, (5, 3, 2), TTFS), "sparse-bptt": (OVER_TIME, (5, 3, 2), over_time(257)),
+          "rate": (RATE, (5, 3, 2), rated(257, False)), "all rules": (ALL, (5, 3, 2), rated(257, True))}
 
 
 def words_of(packet):
     return [{"data": word, "last": n == len(packet) - 1} for n, word in enumerate(packet)]
 
 
-def bench_of(dut, config, layers, body=None, steps=0):
+def bench_of(dut, config, layers, body=None, mode=TTFS):
     """Testbench that starts the network, then runs ``body``."""
     async def run(ctx):
         ctx.set(dut.network, network_of(config, layers, unused=1))
-        set_rule(ctx, dut, config, steps)
+        set_mode(ctx, dut, config, mode)
         ctx.set(dut.running, 1)
         if body is not None:
             await body(ctx)
@@ -60,13 +85,14 @@ def tape_into(memory, dut):
     return run
 
 
-def tape_model(packet, config, layers):
-    """Tape words of a SAMPLE's blocks."""
+def tape_model(packet, config, layers, mode=TTFS):
+    """Tape words of a SAMPLE's blocks: of rule rate without the spikes."""
     lanes = config.lanes
     blocks = [[(0, 0)] * lanes for _ in range(-(-layers[0] // lanes))]
     for word in packet[2:]:
-        index = word & 0xFFFF
-        blocks[index // lanes][index % lanes] = (word >> 16, 1)
+        index, time = word & 0xFFFF, word >> 16
+        if not mode.is_spike(time):
+            blocks[index // lanes][index % lanes] = (time, 1)
     return blocks
 
 
@@ -74,11 +100,11 @@ def tape_model(packet, config, layers):
 @pytest.mark.parametrize("case", CASES)
 def test_random_packets(case, idle, stall):
     """Good and broken packets; slots free up late; every descriptor, payload word and tape block is compared."""
-    config, layers, steps = CASES[case]
-    rng, has_tape = random.Random(case), steps == 0
-    packets = [random_good(rng, config, layers, steps) for _ in range(120 if has_tape else 60)]
-    packets = [broken(rng, p, config, layers, steps) if rng.random() < 0.4 else p for p in packets]
-    verdicts = [judge(p, config, layers, steps) for p in packets]
+    config, layers, mode = CASES[case]
+    rng, has_tape = random.Random(case), not mode.over_time
+    packets = [random_good(rng, config, layers, mode) for _ in range(100)]
+    packets = [broken(rng, p, config, layers, mode) if rng.random() < 0.4 else p for p in packets]
+    verdicts = [judge(p, config, layers, mode) for p in packets]
     assert len({v.status for v in verdicts}) > 5
     dut = PacketDecoder(config)
     memory, payload, claims = {}, [], []
@@ -102,7 +128,7 @@ def test_random_packets(case, idle, stall):
                 await ctx.tick()
             if verdict.kind is Kind.SAMPLE:
                 assert got.slot == slot == claims.pop(0)
-                in_flight += [(slot, tape_model(packet, config, layers))] * has_tape
+                in_flight += [(slot, tape_model(packet, config, layers, mode))] * has_tape
                 slot = (slot + 1) % SLOTS
             if len(in_flight) == 3 or in_flight and sequence == len(packets) - 1:
                 done, blocks = in_flight.pop(0)
@@ -122,18 +148,18 @@ def test_random_packets(case, idle, stall):
     everything = [word for packet in packets for word in words_of(packet)]
     sender = source(dut.i, everything, idle=idle, rng=random.Random(1))
     receiver = sink(dut.o_payload, payload, stall=stall, rng=random.Random(2))
-    simulate(dut, bench_of(dut, config, layers, sender, steps), consumer,
+    simulate(dut, bench_of(dut, config, layers, sender, mode), consumer,
              background=[slots, tape_into(memory, dut), receiver], deadline=60_000)
     assert payload == [word for verdict in verdicts for word in verdict.payload]
     assert not claims and (has_tape or not memory)
 
 
-def run_packets(config, layers, packets, *, running=True, steps=0):
+def run_packets(config, layers, packets, *, running=True, mode=TTFS):
     """Sends packets without pauses; returns descriptors, payload, tape writes and the trace."""
     dut = PacketDecoder(config)
     memory, payload, descriptors, trace = {}, [], [], []
     everything = [word for packet in packets for word in words_of(packet)]
-    start = bench_of(dut, config, layers, source(dut.i, everything), steps) if running else source(dut.i, everything)
+    start = bench_of(dut, config, layers, source(dut.i, everything), mode) if running else source(dut.i, everything)
 
     async def drained(ctx):
         while len(descriptors) < len(packets):
@@ -216,19 +242,89 @@ BAD_OVER_TIME = {  # T = 257
     "spikes of the output layer": ([header(Kind.READ, Space.SPIKES, 2), 0], ErrorCode.ADDRESS),
     "jobs of the input layer": ([header(Kind.READ, Space.JOBS, 0), 0], ErrorCode.ADDRESS),
     "write of the jobs": ([header(Kind.WRITE, Space.JOBS, 1), 0, 0], ErrorCode.ADDRESS),
+    "potentials": ([header(Kind.READ, Space.MEMBRANE, 1), 0], ErrorCode.ADDRESS),
+    "eligibility": ([header(Kind.READ, Space.ELIGIBILITY, 1), 0], ErrorCode.ADDRESS),
 }
 
 
 @pytest.mark.parametrize("name", BAD_OVER_TIME)
 def test_bad_packet_over_time_does_no_harm(name):
     packet, code = BAD_OVER_TIME[name]
-    config, layers, steps = BUILDS["sparse-bptt"]
-    assert judge(packet, config, layers, steps).status == code
-    descriptors, payload, memory, trace = run_packets(config, layers, [GOOD, packet, GOOD], steps=steps)
+    config, layers, mode = BUILDS["sparse-bptt"]
+    assert judge(packet, config, layers, mode).status == code
+    descriptors, payload, memory, trace = run_packets(config, layers, [GOOD, packet, GOOD], mode=mode)
     assert [(d.kind, d.status, d.sequence, d.slot * (d.kind == Kind.SAMPLE)) for d in descriptors] == [
         (Kind.SAMPLE, ErrorCode.NONE, 0, 0), (Kind.ERROR, code, 1, 0), (Kind.SAMPLE, ErrorCode.NONE, 2, 1)]
     assert payload == GOOD[2:] * 2 and not memory
     assert sum(t["claimed"] for t in trace) == 2
+
+
+LEVELS = [(0, 3), (2, 0), (4, 256)]
+SPIKES = [spike(1, 0), spike(3, 0), spike(0, 256)]
+BAD_OF_RATES = {  # T = 257, coded: good and bad events
+    "events missing": (sample(LEVELS + SPIKES)[:-1], ErrorCode.SHORT),
+    "spikes missing": (sample(LEVELS + SPIKES)[:-3], ErrorCode.SHORT),
+    "goes on": (sample(LEVELS + SPIKES) + [0, 0], ErrorCode.LONG),
+    "more events than there is room for": (sample([(i, 0) for i in range(4)] + [spike(0, t) for t in range(4)]), ErrorCode.LONG),
+    "more spikes than there is room for": (sample([spike(0, t) for t in range(8)]), ErrorCode.LONG),
+    "huge count": ([header(Kind.SAMPLE), 1 << 16, 0], ErrorCode.LONG),
+    "index of a level": (sample([(0, 0), (5, 0)]), ErrorCode.INDEX),
+    "index of a spike": (sample([*LEVELS, spike(5, 0)]), ErrorCode.INDEX),
+    "level behind a spike": (sample([*LEVELS[:2], SPIKES[0], LEVELS[2]]), ErrorCode.ORDER),
+    "level of a higher input behind a spike": (sample([spike(1, 2), (3, 9)]), ErrorCode.ORDER),
+    "level twice": (sample([(2, 0), (2, 0)]), ErrorCode.ORDER),
+    "levels descend": (sample([(3, 0), (2, 1)]), ErrorCode.ORDER),
+    "spike twice": (sample([*LEVELS, SPIKES[0], SPIKES[0]]), ErrorCode.ORDER),
+    "spikes descend": (sample([*LEVELS, spike(3, 1), spike(2, 1)]), ErrorCode.ORDER),
+    "steps descend": (sample([*LEVELS, spike(3, 256), spike(4, 255)]), ErrorCode.ORDER),
+    "level beyond the window": (sample([(3, 257)]), ErrorCode.TIME),
+    "step T": (sample([*LEVELS, spike(3, 257)]), ErrorCode.TIME),
+    "last step of 15 bits": (sample([(0, 0xFFFF)]), ErrorCode.TIME),
+    "index before order": (sample([*LEVELS, spike(2, 2), spike(5, 1)]), ErrorCode.INDEX),
+    "order before time": (sample([spike(3, 2), (2, 300)]), ErrorCode.ORDER),
+    "the first word wins": (sample([(2, 300), spike(9, 1)]), ErrorCode.TIME),
+    "T of the profile": ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(257)], ErrorCode.SHORT),
+    "T + 2 of the profile": ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(259)], ErrorCode.LONG),
+    "profile of a layer": ([header(Kind.WRITE, Space.DECAY, 1), 0, 1], ErrorCode.ADDRESS),
+    "profile in another column": ([header(Kind.WRITE, Space.DECAY, 0), 1, 1], ErrorCode.ADDRESS),
+    "read of the profile": ([header(Kind.READ, Space.DECAY, 0), 0], ErrorCode.ADDRESS),
+    "potentials of the output layer": ([header(Kind.READ, Space.MEMBRANE, 2), 0], ErrorCode.ADDRESS),
+    "potentials of the input layer": ([header(Kind.READ, Space.MEMBRANE, 0), 0], ErrorCode.ADDRESS),
+    "potentials in another column": ([header(Kind.READ, Space.MEMBRANE, 1), 1], ErrorCode.ADDRESS),
+    "write of the potentials": ([header(Kind.WRITE, Space.MEMBRANE, 1), 0, 0, 0, 0], ErrorCode.ADDRESS),
+    "eligibility of the output layer": ([header(Kind.READ, Space.ELIGIBILITY, 2), 0], ErrorCode.ADDRESS),
+    "write of the eligibility": ([header(Kind.WRITE, Space.ELIGIBILITY, 1), 0, 0, 0, 0], ErrorCode.ADDRESS),
+    "jobs": ([header(Kind.READ, Space.JOBS, 1), 0], ErrorCode.ADDRESS),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OF_RATES)
+@pytest.mark.parametrize("config", [RATE, ALL], ids=["rate", "all rules"])
+def test_bad_packet_of_rates_does_no_harm(name, config):
+    packet, code = BAD_OF_RATES[name]
+    layers, mode, good = (5, 3, 2), rated(257, True), sample(LEVELS + SPIKES, label=1)
+    assert judge(packet, config, layers, mode).status == code
+    descriptors, payload, memory, trace = run_packets(config, layers, [good, packet, good], mode=mode)
+    assert [(d.kind, d.status, d.sequence, d.slot * (d.kind == Kind.SAMPLE)) for d in descriptors] == [
+        (Kind.SAMPLE, ErrorCode.NONE, 0, 0), (Kind.ERROR, code, 1, 0), (Kind.SAMPLE, ErrorCode.NONE, 2, 1)]
+    assert payload == good[2:] * 2
+    assert [memory[slot, block][-1] for slot in (0, 1) for block in range(3)] == tape_model(sample(LEVELS), config, layers) * 2
+    assert set(memory) == {(slot, block) for slot in (0, 1) for block in range(3)}
+    assert sum(t["claimed"] for t in trace) == 2
+
+
+@pytest.mark.parametrize("events, code", [
+    ([(0, 3), spike(1, 0)], ErrorCode.TIME), ([spike(0, 0)], ErrorCode.TIME), ([(0, 3), spike(0, 0)], ErrorCode.ORDER),
+    ([(i, 0) for i in range(5)], ErrorCode.NONE), ([(i, 0) for i in range(6)], ErrorCode.LONG)], ids=str)
+@pytest.mark.parametrize("config", [RATE, ALL], ids=["rate", "all rules"])
+def test_currents_come_without_spikes(events, code, config):
+    """And there are as many as inputs, whatever the room for spikes."""
+    layers, mode = (5, 3, 2), rated(257, False)
+    for room in (1, 7):
+        build = dataclasses.replace(config, spike_entries=room)
+        assert judge(sample(events), build, layers, mode).status == code
+        descriptors, payload, *_ = run_packets(build, layers, [sample(events)], mode=mode)
+        assert [d.status for d in descriptors] == [code] and payload == sample(events)[2:] * (code == ErrorCode.NONE)
 
 
 def test_good_sample_writes_each_block_once():
@@ -260,14 +356,34 @@ def test_cycles_of_a_sample_depend_on_counts_only(events):
         assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
 
 
+@pytest.mark.parametrize("levels, spikes", [
+    ([], []), ([0], []), ([16], [(0, 0)]), ([], [(16, 2)]), ([0, 4, 8, 12, 16], [(i, t) for t in range(3) for i in (0, 8)]),
+    (range(17), [(i, 1) for i in range(13)])], ids=str)
+def test_cycles_of_a_sample_of_rates_depend_on_counts_only(levels, spikes):
+    """Levels and spikes alike."""
+    config, layers, mode = CASES["17-5-3 of rates, coded, more events than inputs"]
+    packet = sample([(i, i) for i in levels] + [spike(*each) for each in spikes])
+    _, payload, memory, trace = run_packets(config, layers, [packet, packet], mode=mode)
+    first = cycle_of(trace, lambda t: t["i"])
+    valid = cycle_of(trace, lambda t: t["o"])
+    n, blocks = len(levels) + len(spikes), 5
+    assert valid - first == 6 + n + blocks
+    assert sum(t["tape"] for t in trace[:valid + 1]) == blocks
+    assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + n + blocks + 4
+    if n:
+        assert cycle_of(trace, lambda t: t["payload"]) == valid + 1
+    blocks_written = [[block] for block in tape_model(packet, config, layers, mode)]
+    assert [memory[slot, b] for slot in (0, 1) for b in range(blocks)] == blocks_written * 2 and payload[:n] == packet[2:]
+
+
 @pytest.mark.parametrize("packet, body", [
     (sample([]), 0), (sample([(0, 0)], label=1), 1), (GOOD, 3), (sample([(i, t) for t in (0, 2) for i in range(3)]), 6),
     ([header(Kind.UPDATE), 0], 0), ([header(Kind.READ, Space.JOBS, 2), 0], 0), ([header(Kind.READ, Space.SPIKES, 1), 0], 0),
     ([header(Kind.WRITE, Space.DECAY, 0), 0, *range(258)], 258), ([header(Kind.WRITE, Space.WEIGHT, 2), 1, 1, 2, 3], 3)])
 def test_cycles_without_a_tape(packet, body):
     """b = 0: no packet takes time for blocks."""
-    config, layers, steps = BUILDS["sparse-bptt"]
-    *_, trace = run_packets(config, layers, [packet, packet], steps=steps)
+    config, layers, mode = BUILDS["sparse-bptt"]
+    *_, trace = run_packets(config, layers, [packet, packet], mode=mode)
     valid = cycle_of(trace, lambda t: t["o"])
     assert valid - cycle_of(trace, lambda t: t["i"]) == 6 + body
     assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 4
@@ -279,17 +395,22 @@ def test_cycles_without_a_tape(packet, body):
 @pytest.mark.parametrize("packet", [
     sample([(4, 0), (4, 0)]), sample([(1, 0), (2, 257), (0, 0)]), [header(7), 1, 2, 3], [header(Kind.READ, Space.LEVEL, 1), 0]])
 def test_cycles_of_bad_packets_without_a_tape(packet):
-    config, layers, steps = BUILDS["sparse-bptt"]
-    *_, trace = run_packets(config, layers, [packet], steps=steps)
+    config, layers, mode = BUILDS["sparse-bptt"]
+    *_, trace = run_packets(config, layers, [packet], mode=mode)
     good_header = packet[0] & 0xFF == Kind.SAMPLE
     assert cycle_of(trace, lambda t: t["o"]) - cycle_of(trace, lambda t: t["i"]) == 4 + len(packet) + good_header
 
 
-@pytest.mark.parametrize("packet, body", [
-    ([header(Kind.UPDATE), 0], 0), ([header(Kind.READ, Space.SPIKES, 0), 0], 0),
-    ([header(Kind.WRITE, Space.WEIGHT, 1), 2, 1, 2, 3, 4, 5], 5), ([header(Kind.WRITE, Space.RANDOM, 0), 0, 1, 2], 2)])
-def test_cycles_of_other_packets(packet, body):
-    *_, trace = run_packets(SMALL, (5, 3, 2), [packet, packet])
+OTHERS = [([header(Kind.UPDATE), 0], 0), ([header(Kind.READ, Space.SPIKES, 0), 0], 0),
+          ([header(Kind.WRITE, Space.WEIGHT, 1), 2, 1, 2, 3, 4, 5], 5), ([header(Kind.WRITE, Space.RANDOM, 0), 0, 1, 2], 2)]
+OF_RATES = [([header(Kind.WRITE, Space.DECAY, 0), 0, *range(4)], 4), ([header(Kind.READ, Space.MEMBRANE, 1), 0], 0),
+            ([header(Kind.READ, Space.ELIGIBILITY, 1), 0], 0)]
+
+
+@pytest.mark.parametrize("config, mode, packet, body", [
+    *((SMALL, TTFS, *each) for each in OTHERS), *((RATE, rated(3, True), *each) for each in OTHERS + OF_RATES)])
+def test_cycles_of_other_packets(config, mode, packet, body):
+    *_, trace = run_packets(config, (5, 3, 2), [packet, packet], mode=mode)
     valid = cycle_of(trace, lambda t: t["o"])
     assert valid - cycle_of(trace, lambda t: t["i"]) == 6 + body
     assert cycle_of(trace, lambda t: t["o"], after=valid + 1) == valid + body + 4
@@ -353,12 +474,11 @@ def test_not_idle_until_the_descriptor_is_taken():
     simulate(dut, bench_of(dut, SMALL, (5, 3, 2), body), background=[watch(trace, idle=dut.idle)])
 
 
-@pytest.mark.parametrize("config, steps", [
-    (SMALL, 0), (CoreConfig.for_network((5, 3, 2), lanes=2, rules="sparse-bptt", max_steps=8, spike_entries=7), 8)],
-    ids=["ttfs", "sparse-bptt"])
-def test_full_payload_queue_stalls_without_loss(config, steps):
+@pytest.mark.parametrize("mode", [TTFS, over_time(8), rated(8, True)], ids=lambda mode: str(mode.rule))
+def test_full_payload_queue_stalls_without_loss(mode):
+    config = CoreConfig.for_network((5, 3, 2), lanes=2, rules=mode.rule, max_steps=8, spike_entries=7)
     dut = PacketDecoder(config)
-    full = sample([(i, i) for i in range(5)])
+    full = sample([(i, i) for i in range(3)] + [spike(i, 7) if mode.spikes_follow else (i, i) for i in (3, 4)])
     count = dut.payload_depth // 5 + 2
     descriptors, payload, memory = [], [], {}
 
@@ -370,13 +490,13 @@ def test_full_payload_queue_stalls_without_loss(config, steps):
             _, _, valid, word = await ctx.tick().sample(dut.o_payload.valid, dut.o_payload.payload)
             payload.extend([word] * valid)
 
-    simulate(dut, bench_of(dut, config, (5, 3, 2), source(dut.i, words_of(full) * count), steps), late,
+    simulate(dut, bench_of(dut, config, (5, 3, 2), source(dut.i, words_of(full) * count), mode), late,
              sink(dut.o_descriptor, descriptors, count), background=[tape_into(memory, dut)])
     assert payload == full[2:] * count
-    blocks = range(0 if steps else 3)
+    blocks = range(0 if mode.over_time else 3)
     assert set(memory) == {(slot, block) for slot in range(SLOTS) for block in blocks}
     assert [memory[slot, block][-1] for slot in range(SLOTS) for block in blocks] == tape_model(
-        full, SMALL, (5, 3, 2)) * SLOTS * bool(blocks)
+        full, config, (5, 3, 2), mode) * SLOTS * bool(blocks)
 
 
 @pytest.mark.parametrize("early", range(5))
@@ -413,7 +533,7 @@ def test_sequence_begins_at_zero_with_the_start(early):
 @pytest.mark.parametrize("build", BUILDS)
 def test_stop_drops_the_packet_under_way(build, sent, pause):
     """``running`` falls after ``sent`` words and rises again: STOPPED, and the sequence starts anew."""
-    config, layers, steps = BUILDS[build]
+    config, layers, mode = BUILDS[build]
     dut = PacketDecoder(config)
     descriptors, payload = [], []
 
@@ -431,7 +551,7 @@ def test_stop_drops_the_packet_under_way(build, sent, pause):
         assert ctx.get(dut.sequence) == 1
         assert ctx.get(dut.idle)
 
-    simulate(dut, bench_of(dut, config, layers, body, steps), sink(dut.o_descriptor, descriptors, 3),
+    simulate(dut, bench_of(dut, config, layers, body, mode), sink(dut.o_descriptor, descriptors, 3),
              background=[sink(dut.o_payload, payload)])
     assert [(d.status, d.sequence) for d in descriptors] == [
         (ErrorCode.NONE, 0), (ErrorCode.STOPPED, 1), (ErrorCode.NONE, 0)]

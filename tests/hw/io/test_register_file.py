@@ -6,7 +6,7 @@ import pytest
 
 from coldspike.hw.io.axi_lite import Response
 from coldspike.hw.io.register_file import RegisterFile
-from coldspike.spec.config import CoreConfig
+from coldspike.spec.config import CoreConfig, Rule
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.registers import Access, Control, Interrupt, core_digest, counters, register_map
 
@@ -16,6 +16,10 @@ from .axi import read, write
 CONFIG = CoreConfig.for_network((5, 4, 3, 2), lanes=2)
 PARTIAL = CoreConfig.for_network((5, 4, 3, 2), lanes=2, partial_transport=True)
 SIGNS = CoreConfig.for_network((5, 4, 3, 2), lanes=2, feedback_precision="sign", weight_bits=8, weight_fraction=4)
+RATE = CoreConfig.for_network((5, 4, 3, 2), lanes=2, rules="rate")
+ALL = CoreConfig.for_network((5, 4, 3, 2), lanes=2, rules=tuple(Rule), rate_loss=True)
+BUILDS = [pytest.param(config, id=name) for name, config in (
+    ("ttfs", CONFIG), ("partial transport", PARTIAL), ("signs", SIGNS), ("rate", RATE), ("all rules", ALL))]
 
 
 def map_of(config):
@@ -53,8 +57,18 @@ def run(body, config=CONFIG):
 
 def settings_of(value, config):
     """Value of a SettingsLayout by register name."""
-    out = {name.upper(): int(getattr(value, name)) for name in
-           ("layers", "readout", "level_clip", "slope_clip", "interval", "interval_start")}
+    names = ["layers", "interval", "interval_start"]
+    if Rule.TTFS in config.rules:
+        names += ["readout", "level_clip", "slope_clip"]
+    if config.rules != (Rule.TTFS,):
+        names += ["steps"]
+    if Rule.SPARSE_BPTT in config.rules:
+        names += ["window", "gradients"]
+    if Rule.RATE in config.rules:
+        names += ["coding", "ticks"]
+    out = {name.upper(): int(getattr(value, name)) for name in names + ["rule"] * (len(config.rules) > 1)}
+    fields = ["logit"] * (Rule.SPARSE_BPTT in config.rules) + ["rate_bounds"] * config.rate_loss
+    out |= {name.upper(): getattr(value, name).as_bits() for name in fields}
     for l in range(config.max_layers + 1):
         out[f"SIZE_{l}"] = int(value.size[l])
     for l in range(1, config.max_layers + 1):
@@ -65,10 +79,14 @@ def settings_of(value, config):
         out[f"TRANSPORT_{l}"] = int(scheme.signs) | int(scheme.every_update) << 2 | int(scheme["values"]) << 3
         out |= {f"SELECT_{l}": int(value.select[l - 1])} if config.partial_transport else {}
         out |= {f"SCALE_{l}": int(value.scale[l - 1])} if config is SIGNS else {}
+        if Rule.SPARSE_BPTT in config.rules:
+            out[f"ERROR_SHIFT_{l}"] = int(value.error_shift[l - 2])
+        if config.rate_loss:
+            out[f"RATE_LOSS_{l}"] = value.rate_loss[l - 2].as_bits()
     return out
 
 
-@pytest.mark.parametrize("config", [CONFIG, PARTIAL, SIGNS])
+@pytest.mark.parametrize("config", BUILDS)
 def test_reset_values_identity_and_unmapped_addresses(config):
     registers = map_of(config)
 
@@ -78,7 +96,7 @@ def test_reset_values_identity_and_unmapped_addresses(config):
             if name != "DIGEST":
                 assert await load(ctx, name) == register.reset, name
         mapped = {register.address for register in registers.values()}
-        for address in set(range(0, 0x400, 4)) | {0xFFC}:
+        for address in set(range(0, 0x480, 4)) | {0xFFC}:
             if address not in mapped:
                 assert await read(ctx, dut.bus, address) == (0, Response.SLVERR)
         for address in (0x01C, 0x0FC, 0xFFC):
@@ -86,7 +104,7 @@ def test_reset_values_identity_and_unmapped_addresses(config):
     run(body, config)
 
 
-@pytest.mark.parametrize("config", [CONFIG, PARTIAL, SIGNS])
+@pytest.mark.parametrize("config", BUILDS)
 def test_configuration_is_written_by_bytes_and_reaches_the_settings(config):
     rng, registers = random.Random(1), map_of(config)
     names = [name for name, register in registers.items() if register.access is Access.CONFIG]
