@@ -31,7 +31,8 @@ _SPACES = {
                   "last step"),
     Space.LEVEL: ("1 to L", "0", "accumulators A_j of the last sample"),
     Space.SPIKES: ("0 to L", "0", f"a_j \\| fired << {FIRED_BIT} of the last sample; layer 0: its inputs; sparse-bptt, layers 0 to "
-                   f"L - 1: its spikes on the tape, index \\| step << 16, as many as there are; rate: r_j \\| fired << {FIRED_BIT}"),
+                   f"L - 1: its spikes on the tape, index \\| step << 16, as many as there are; rate: r_j \\| fired "
+                   f"<< {FIRED_BIT}"),
     Space.ERROR_SUM: ("1 to L - 1", "0", "error accumulators of the last sample that reached the layer"),
     Space.OUTPUT_ERROR: ("0", "0", "output errors eps_k of the last training sample"),
     Space.JOBS: ("1 to L", "0", "sparse-bptt: active neurons of the last sample on the tape, as many as there are: index \\| step "
