@@ -336,5 +336,15 @@ def test_whatever_the_host_writes(coded, schedule):
     assert any(s["fired"] and not s["time"] for s in expected[0].spikes[1])
 
 
+def test_who_passes_hardly_any_gradient():
+    """Neurons at the threshold, whose eligibility is just less than half the factor's last bit, or more."""
+    layers = (1, 3, 2)
+    config, settings = config_of(layers, 2, Schedule.SINGLE_STEP), RateSettings(steps=1)
+    network = network_with(config, layers, lambda l, j, i: config.weight.one)
+    samples = [Sample(settings, 1, {0: config.window}, profile=[0, weight]) for weight in (8, 9, 16, 17, 24)]
+    found = [[s["level_factor"] for s in each.spikes[0]] for each in check(network, samples)]
+    assert found == [[], [1] * 3, [1] * 3, [1] * 3, [1] * 3]
+
+
 def test_constants():
     assert RateForwardEngine.LEAD == TracePass.DEPTH == TRACE_DEPTH == 9

@@ -131,7 +131,7 @@ def border_words(config, layers, mode):
     """(index, time) at the borders of the input layer, of the window and of the steps."""
     latest = last_time(config, mode)
     times = {0, latest // 2, latest, latest + 1, SPIKE_TIME, 0xFFFF}
-    times |= {SPIKE_TIME | step for step in (mode.steps // 2, mode.steps - 1, mode.steps)} if mode.spikes_follow else set()
+    times |= {SPIKE_TIME | step for step in (mode.steps // 2, mode.steps - 1, mode.steps, 1 << 14)} if mode.spikes_follow else set()
     return [(index, time) for index in (0, 1, layers[0] - 1, layers[0], 0xFFFF) for time in sorted(times)]
 
 
