@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..spec.config import CoreConfig, Rule, bits_for
+from ..spec.config import CoreConfig, bits_for
 from ..spec.packets import Space
 from ..spec.transport import Precision
 from .arithmetic.spread import spread
@@ -294,7 +294,7 @@ class TrainingCore(wiring.Component):
         ]
         for units in self._units:
             units.count(m, self, count, runs_any(self._config, self.settings, units.rules))
-        if {Rule.SPARSE_BPTT, Rule.RATE} & set(self._config.rules):
+        if self._config.runs_over_time:
             m.d.comb += count.membrane_saturations.eq(self._of_running([units.membrane_saturations() for units in self._units]))
         m.d.comb += [count[f"events_{l}"].eq(forward.event[l]) for l in range(self._config.max_layers)]
         m.d.comb += [count[f"active_{l + 1}"].eq(backward.active[l]) for l in range(self._config.max_layers)]

@@ -35,7 +35,7 @@ def rule_port(config: CoreConfig) -> dict:
 
 def steps_port(config: CoreConfig) -> dict:
     """Port ``steps``, T, of a component that must know it; none in a build without a rule over time steps."""
-    return {"steps": In(STEP_BITS)} if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules) else {}
+    return {"steps": In(STEP_BITS)} if config.runs_over_time else {}
 
 
 def coded_port(config: CoreConfig) -> dict:
@@ -83,7 +83,7 @@ class SettingsLayout(data.StructLayout):
             "layers": 4,
             **({"rule": RULE_BITS} if len(config.rules) > 1 else {}),
             **({"readout": 1, "level_clip": 16, "slope_clip": 16} if Rule.TTFS in config.rules else {}),
-            **({"steps": STEP_BITS} if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules) else {}),
+            **({"steps": STEP_BITS} if config.runs_over_time else {}),
             **({"coding": 1, "ticks": TICK_BITS} if Rule.RATE in config.rules else {}),
             **({"window": WINDOW_BITS, "logit": LogitLayout(), "gradients": 2,
                 "error_shift": data.ArrayLayout(SHIFT_BITS, config.max_layers - 1)} if Rule.SPARSE_BPTT in config.rules else {}),

@@ -150,6 +150,11 @@ class CoreConfig:
         if self.partial_transport and self.feedback_precision is Precision.SIGN:
             raise ValueError("partial_transport = True chooses among values, feedback_precision = 'sign' keeps none")
 
+    @property
+    def runs_over_time(self) -> bool:
+        """Whether one of the rules has time steps."""
+        return bool({Rule.SPARSE_BPTT, Rule.RATE} & set(self.rules))
+
     # -- number formats ----------------------------------------------------------------------------
     @cached_property
     def weight(self) -> Q:

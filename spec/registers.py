@@ -87,7 +87,7 @@ def counters(config: CoreConfig) -> list[tuple[str, str]]:
     ]
     if Rule.TTFS not in config.rules:
         named = [each for each in named if each[0] not in ("LEVEL_CLIPS", "SLOPE_CLIPS")]
-    if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules):
+    if config.runs_over_time:
         named.append(("MEMBRANE_SATURATIONS", "membrane potentials that saturated, all samples"))
     if Rule.SPARSE_BPTT in config.rules:
         named += [("OVERFLOWS", "samples that found no room on the tape: not learned from, and spikes lost"),
@@ -137,7 +137,7 @@ def rule_registers(config: CoreConfig) -> list[Register]:
                      text="0: potential at the window's end, 1: negated spike times"),
             Register(name="LEVEL_CLIP", address=0x028, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dI|, UQ4.12"),
             Register(name="SLOPE_CLIP", address=0x02C, access=cfg, bits=16, reset=1 << 12, text="clip of |ds/dW|, UQ4.12")]
-    if {Rule.SPARSE_BPTT, Rule.RATE} & set(config.rules):
+    if config.runs_over_time:
         out.append(Register(name="STEPS", address=0x440, access=cfg, bits=STEP_BITS, reset=1,
                             text="time steps T, 1 to the build's max_steps"))
     if Rule.SPARSE_BPTT in config.rules:

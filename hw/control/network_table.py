@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
-from ..layouts import NetworkLayout, SettingsLayout, runs, steps_port
+from ..layouts import NetworkLayout, SettingsLayout, runs
 
 __all__ = ["NetworkTable"]
 
@@ -31,7 +31,7 @@ class NetworkTable(wiring.Component):
         would not be shifted."""
         c = self._config
         known = Cat(runs(c, self.settings, rule) for rule in c.rules).any()
-        if not steps_port(c):
+        if not c.runs_over_time:
             return ~known
         steps, bad_shift = self.settings.steps, 0
         for l in range(2, c.max_layers + 1 if Rule.SPARSE_BPTT in c.rules else 2):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
-from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs, steps_port
+from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs
 
 __all__ = ["AccessLayout", "MemoryAccess"]
 
@@ -20,7 +20,7 @@ class AccessLayout(data.StructLayout):
             "address": max(bits_for(config.gradient_words), bits_for(config.neuron_blocks), bits_for(config.max_neurons),
                            *((bits_for(config.spike_entries), bits_for(config.job_entries))
                              if Rule.SPARSE_BPTT in config.rules else ()),
-                           *((bits_for(config.max_steps + 1),) if steps_port(config) else ())),
+                           *((bits_for(config.max_steps + 1),) if config.runs_over_time else ())),
         })
 
 
@@ -45,7 +45,7 @@ class MemoryAccess(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        self._over_time, self._has_steps = Rule.SPARSE_BPTT in config.rules, bool(steps_port(config))
+        self._over_time = Rule.SPARSE_BPTT in config.rules
         super().__init__({
             **rule_port(config), **({"entries": In(16)} if self._over_time else {}),
             "network": In(NetworkLayout(config)), "start": In(1), "packet": In(DescriptorLayout()),
@@ -189,7 +189,7 @@ class MemoryAccess(wiring.Component):
                 m.d.sync += [count.eq(c.lanes), start.eq(0)]
             with m.Case(Space.OUTPUT_ERROR):
                 m.d.sync += [count.eq(network.outputs), start.eq(0)]
-            if self._has_steps:
+            if c.runs_over_time:
                 with m.Case(Space.DECAY):
                     m.d.sync += [count.eq(packet.count), start.eq(0)]
             with m.Default():

@@ -63,7 +63,7 @@ class PacketDecoder(wiring.Component):
     def __init__(self, config: CoreConfig):
         self.config = config
         self.block_bits = bits_for(-(-config.max_neurons // config.lanes))
-        longest = max(config.spike_entries, config.max_steps + 1) if steps_port(config) else 1
+        longest = max(config.spike_entries, config.max_steps + 1) if config.runs_over_time else 1
         self.payload_depth = 2 << bits_for(max(config.max_neurons, config.lanes, longest))
         self.address_bits = bits_for(SLOTS) + self.block_bits
         super().__init__({
