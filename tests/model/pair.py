@@ -9,6 +9,16 @@ from coldspike.spec.random import lane_seeds
 
 from .oracle import Oracle
 
+TINY = {
+    "gradient": dict(gradient_bits=8, error_fraction=4, error_bits=18),
+    "gradient_some": dict(gradient_bits=20, error_fraction=12, error_bits=16, time_bits=10),
+    "error": dict(error_bits=8, error_fraction=6),
+    "weight": dict(weight_bits=4, weight_fraction=2, time_bits=4),
+    "logit": dict(weight_bits=18, weight_fraction=2, time_bits=4),
+    "wide": dict(weight_bits=18, weight_fraction=17, time_bits=10, gradient_bits=32, error_bits=18, error_fraction=16),
+}
+"""Options of builds, by the format that they make small or wide."""
+
 
 class Pair:
     """An exact network and an oracle in the same random state."""

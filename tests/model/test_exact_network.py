@@ -13,7 +13,7 @@ from coldspike.spec.network import Readout
 from coldspike.spec.random import lane_seeds
 from coldspike.spec.transport import LayerTransport, Precision, Signs, Values, negative_log2
 
-from .pair import Pair
+from .pair import TINY, Pair
 
 LAYERS = [(7, 5, 3), (1, 1), (1, 1, 1, 2), (19, 9, 6, 4), (33, 1, 5), (5, 17)]
 
@@ -43,16 +43,6 @@ def test_decay_and_interval():
             pair = Pair(config, layers, 3, rates=[(255, 0), (90, 4), (3, 31)], decays=decays, interval=interval,
                         interval_start=start)
             pair.run(batches=4, samples=3)
-
-
-TINY = {
-    "gradient": dict(gradient_bits=8, error_fraction=4, error_bits=18),
-    "gradient_some": dict(gradient_bits=20, error_fraction=12, error_bits=16, time_bits=10),
-    "error": dict(error_bits=8, error_fraction=6),
-    "weight": dict(weight_bits=4, weight_fraction=2, time_bits=4),
-    "logit": dict(weight_bits=18, weight_fraction=2, time_bits=4),
-    "wide": dict(weight_bits=18, weight_fraction=17, time_bits=10, gradient_bits=32, error_bits=18, error_fraction=16),
-}
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -15,7 +15,7 @@ from coldspike.spec.rate import RateFormats, RateSettings
 from coldspike.spec.transport import LayerTransport, Precision, Signs, Values
 
 from .oracle_rate import RateOracle
-from .pair import Pair
+from .pair import TINY, Pair
 
 INPUTS = {"some": (0.7, 0.4), "zero": (1.0, 0.0), "full": (1.0, 1.0), "not sent": (0.0, 0.5)}
 """Of levels, who is sent; of steps and inputs, who spikes. Levels are random but for "zero" and "full"."""
@@ -149,16 +149,6 @@ def test_saturating_potentials(coded, leak):
     pair.run()
     assert pair.exact.counters["MEMBRANE_SATURATIONS"] > 50
     assert pair.exact.counters["ACTIVE_1"] < 9 * 15  # far from the threshold no gradient passes
-
-
-TINY = {
-    "gradient": dict(gradient_bits=8, error_fraction=4, error_bits=18),
-    "gradient_some": dict(gradient_bits=20, error_fraction=12, error_bits=16, time_bits=10),
-    "error": dict(error_bits=8, error_fraction=6),
-    "weight": dict(weight_bits=4, weight_fraction=2, time_bits=4),
-    "logit": dict(weight_bits=18, weight_fraction=2, time_bits=4),
-    "wide": dict(weight_bits=18, weight_fraction=17, time_bits=10, gradient_bits=32, error_bits=18, error_fraction=16),
-}
 
 
 @pytest.mark.parametrize("name", TINY)
