@@ -15,7 +15,7 @@ from ..spec.errors import REMEDIES, ErrorCode
 from ..spec.packets import FIRED_BIT, TWO_WORD_SPACES, WRITABLE_SPACES, Kind, Space
 from ..spec.registers import Register, core_digest, register_map
 
-__all__ = ["PORTS", "TOP", "Port", "convert", "description", "generate"]
+__all__ = ["PORTS", "TOP", "Port", "convert", "description", "emit", "generate"]
 
 TOP = "coldspike"
 """Name of the Verilog module."""
@@ -160,8 +160,13 @@ def convert(component: wiring.Component) -> str:
     ValueError : its members are not those pins.
     """
     _check_ports(component)
+    return emit(component, TOP)
+
+
+def emit(component: wiring.Component, name: str) -> str:
+    """Verilog of ``component`` as module ``name``, in the form that simulates fast."""
     with _quick_conversion():
-        text = verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True)
+        text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
     modules = _short_extensions(text).split("\nendmodule\n")
     return _zero_memories("\nendmodule\n".join(map(_clocked_registers, modules)))
 

