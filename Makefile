@@ -4,14 +4,16 @@ PYTHON ?= python3
 ARGS ?=
 # Test processes; JOBS=0 for a debugger.
 JOBS ?= 2
-# Device of 'synth' and 'pnr': ecp5-85k, ice40-up5k or xc7.
+# Device of 'synth' and 'pnr': ecp5-85k, ecp5-25k, ice40-up5k or xc7.
 TARGET ?= ecp5-85k
+# Board of 'bitstream': ulx3s or icepi-zero.
+BOARD ?= ulx3s
 BIN := .venv/bin
 # What the environment was made from: a change of these, or a move of the folder, makes 'setup' run again.
 STAMP := .venv/.setup-$(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test sim verilog lint mutate formal synth pnr clean
+.PHONY: help setup train test sim verilog lint mutate formal synth pnr bitstream clean
 
 help: ## list the targets
 	@echo "make <target> [ARGS=...]"
@@ -50,11 +52,14 @@ mutate: setup ## put faults into the hardware, one at a time; each must be caugh
 formal: setup ## prove streams, ports, queues, memory and transport; broken variants must fail (minutes)
 	$(BIN)/python -m tests.formal.run $(ARGS)
 
-synth: setup ## synthesise with yosys for TARGET (ecp5-85k, ice40-up5k, xc7): area by component
+synth: setup ## synthesise with yosys for TARGET (ecp5-85k, ecp5-25k, ice40-up5k, xc7): area by component
 	$(BIN)/python -m coldspike.fpga synth --target $(TARGET) $(ARGS)
 
 pnr: $(STAMP)-pnr ## place and route with nextpnr for TARGET=ecp5-85k: clock rate and critical path (tens of minutes)
 	$(BIN)/python -m coldspike.fpga pnr --target $(TARGET) $(ARGS)
+
+bitstream: $(STAMP)-pnr ## write the bitstream of BOARD (ulx3s, icepi-zero) into build/boards/ (tens of minutes)
+	$(BIN)/python -m coldspike.fpga bitstream --board $(BOARD) $(ARGS)
 
 $(STAMP)-pnr: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[synth]'

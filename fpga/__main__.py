@@ -1,4 +1,5 @@
-"""``python -m coldspike.fpga synth``, ``paths`` and ``pnr``: area by component, estimated paths, clock rate and critical path."""
+"""``python -m coldspike.fpga synth``, ``paths``, ``pnr`` and ``bitstream``: area by component, estimated paths, clock rate and
+critical path, a board's bitstream."""
 
 import json
 import sys
@@ -10,8 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..hw.verilog import generate
 from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
 from ..spec.transport import Precision
+from .boards import BOARDS, find_board
+from .harness import CHIP, chip
 from .paths import paths as estimates
 from .placement import Placement, place
 from .synthesis import Netlist, synthesize
@@ -19,6 +23,7 @@ from .targets import RESOURCES, TARGETS, Target
 from .tools import ToolError
 
 ROOM = Path("build") / "fpga"
+BOARD_ROOM = Path("build") / "boards"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 TargetName = Annotated[str, typer.Option(help=f"device: {', '.join(TARGETS)}")]
@@ -49,7 +54,7 @@ def synth(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: 
                                   weight_decay=weight_decay, rules=rule.split(","), max_steps=max_steps,
                                   spike_entries=spike_entries, job_entries=job_entries, schedule=schedule)
     with Console(stderr=True).status("synthesising"):
-        netlist = synthesize(config, device, room)
+        netlist = synthesize(generate(config), device, room)
     if as_json:
         print(json.dumps(facts(netlist, config), indent=2))
     else:
@@ -74,7 +79,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
                                   spike_entries=spike_entries, job_entries=job_entries, schedule=schedule)
     screen = Console(stderr=True)
     with screen.status("synthesising") as status:
-        netlist = synthesize(config, device, room, pins=True)
+        netlist = synthesize(generate(config) + chip(), device, room, top=CHIP)
         tries = []
         for seed in range(1, seeds + 1):
             status.update(f"placing and routing, seed {seed} of {seeds}")
@@ -100,13 +105,30 @@ def paths(layers: Layers = "784-64-10", lanes: Lanes = 16, optimizer: Optimizers
     """Synthesise for ECP5 and estimate the longest paths, without place and route."""
     device, config, room = settle("ecp5-85k", layers, lanes, optimizer=optimizer, gradient_memory=gradient_memory)
     with Console(stderr=True).status("synthesising"):
-        found = list(estimates(synthesize(config, device, room, pins=True).path, count))
+        found = list(estimates(synthesize(generate(config) + chip(), device, room, top=CHIP).path, count))
     if as_json:
         print(json.dumps([asdict(path) for path in found], indent=2))
     for path in () if as_json else found:
         print(f"{path.delay:.1f} ns into {path.end}")
         for delay, kind, net, fanout in path.steps:
             print(f"    {delay:5.1f}  {kind:16} {fanout:5}  {net}")
+
+
+@app.command()
+def bitstream(board: Annotated[str, typer.Option(help=f"board: {', '.join(BOARDS)}")] = "ulx3s",
+              seed: Annotated[int, typer.Option(help="of the placement")] = 1, as_json: AsJson = False) -> None:
+    """Write the bitstream of a board, build/boards/NAME/coldspike-NAME.bit, and beside it what is in it (.json)."""
+    from .bitstream import make_bitstream  # here: it needs the board's hardware, which the other commands do not
+    chosen = find_board(board)
+    with Console(stderr=True).status("") as status:
+        facts = make_bitstream(chosen, BOARD_ROOM / board, seed=seed, tell=status.update)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        used = ", ".join(f"{count:,.0f} of {chosen.target.capacity[name]:,} {name}" for name, count in facts["total"].items()
+                         if name in chosen.target.capacity)
+        print(f"{BOARD_ROOM / board / f'coldspike-{board}.bit'}: {facts['digest']}\n{chosen.text} at {facts['clock'] / 1e6:g} MHz "
+              f"({facts['fmax']:.1f} are possible), {facts['baud']:,} baud; {used}")
 
 
 def settle(target: str, layers: str, lanes: int, *, weight_decay: bool = False, **options) -> tuple[Target, CoreConfig, Path]:

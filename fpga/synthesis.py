@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hw.verilog import TOP, generate
-from ..spec.config import CoreConfig
-from .harness import CHIP, chip
+from ..hw.verilog import TOP
 from .targets import RESOURCES, Target
 from .tools import run_tool
 
 __all__ = ["Area", "Netlist", "synthesize"]
 
-_COMPONENT = re.compile(rf"{TOP}(?:\.core)?\.(?!core\b)[a-z_]+(?:\$\d+)?")  # a name that a signal has, too, gets a number
+# A name that a signal has, too, gets a number. The module around the accelerator and its serial link is one.
+_COMPONENT = re.compile(rf"{TOP}(?:_board|(?:\.core)?\.(?!core\b)[a-z_]+(?:\$\d+)?)")
 
 KEEP_APART = ("proc", "setattr -set keep 1 a:keep=1 %ci1:+[Q] t:$dff %i")
 """For hw/arithmetic/spread.py: yosys merges equal flip-flops unless they have the attribute of their wire, too."""
@@ -44,25 +43,25 @@ class Netlist:
         return {name: sum(area[name] for area in self.components.values()) for name in RESOURCES}
 
 
-def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = False) -> Netlist:
-    """Netlist of the accelerator, made in the folder ``room``; with ``pins`` inside a chip (harness.py), which no area counts.
+def synthesize(text: str, target: Target, room: Path, *, top: str = TOP) -> Netlist:
+    """Netlist of the accelerator, or of the module ``top`` around it, made in the folder ``room``.
+
+    ``text`` : Verilog that begins with the accelerator's.
 
     The hierarchy ends at the components, inside of which yosys optimises freely: areas are those of the netlist that is
-    placed, and a critical path names components.
+    placed, and a critical path names components. What lies in ``top`` around the components counts for none.
 
     Raises
     ------
     ToolError : yosys is missing or failed, or the netlist has a latch or a combinational loop.
     """
     room.mkdir(parents=True, exist_ok=True)
-    text = generate(config)
     (room / f"{TOP}.v").write_text(text)
-    (room / f"{CHIP}.v").write_text(chip())
-    names, top = component_modules(text), CHIP if pins else TOP
+    names = component_modules(text)
     (room / "synth.ys").write_text("\n".join([
-        f"read_verilog {TOP}.v{f' {CHIP}.v' if pins else ''}",
+        f"read_verilog {TOP}.v",
         "setattr -set no_rw_check 1 m:*",  # hw/memory/ram.py: users do not read what they are writing
-        f"hierarchy -check -top {top}",
+        f"hierarchy -top {top}",  # what is unknown may be a cell of the device, which synthesis reads and checks
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in (TOP, *names)),
         *KEEP_APART,
         # abc9 names bits "x[0]", which elements of Amaranth's arrays are called already (github.com/YosysHQ/yosys/issues/4349).
@@ -81,7 +80,7 @@ def synthesize(config: CoreConfig, target: Target, room: Path, *, pins: bool = F
 
 def component_modules(verilog: str) -> list[str]:
     """Names of the modules that are components: the parts of the accelerator and those of its core."""
-    found = re.findall(r"^module \\?(\S+)", verilog, re.M)
+    found = re.findall(r"^module \\?([^\s(]+)", verilog, re.M)
     return [name for name in found if _COMPONENT.fullmatch(name)]
 
 
@@ -92,7 +91,7 @@ def escaped(name: str) -> str:
 
 def label(name: str) -> str:
     """A component's short name; "" for the accelerator itself."""
-    return name.removeprefix(TOP).lstrip(".").partition("$")[0]
+    return name.removeprefix(TOP).lstrip("._").partition("$")[0]
 
 
 def area(statistics: dict, target: Target) -> Area:

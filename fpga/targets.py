@@ -36,13 +36,19 @@ class Target:
         return None
 
 
+ECP5_CELLS = {"LUT4": ("LUT", 1), "CCU2C": ("LUT", 2), "TRELLIS_DPR16X4": ("LUT RAM", 6), "TRELLIS_FF": ("FF", 1),
+              "DP16KD": ("block RAM", 1), "MULT18X18D": ("DSP", 1)}
+
 TARGETS = {target.name: target for target in (
     Target(
-        name="ecp5-85k", text="Lattice ECP5 LFE5U-85F, speed grade 6", synthesis="synth_ecp5 -nowidelut",
-        cells={"LUT4": ("LUT", 1), "CCU2C": ("LUT", 2), "TRELLIS_DPR16X4": ("LUT RAM", 6), "TRELLIS_FF": ("FF", 1),
-               "DP16KD": ("block RAM", 1), "MULT18X18D": ("DSP", 1)},
+        name="ecp5-85k", text="Lattice ECP5 LFE5U-85F, speed grade 6", synthesis="synth_ecp5 -nowidelut", cells=ECP5_CELLS,
         capacity={"LUT": 83_640, "FF": 83_640, "block RAM": 208, "DSP": 156},
         place=("--85k", "--package", "CABGA756", "--speed", "6"),
+    ),
+    Target(
+        name="ecp5-25k", text="Lattice ECP5 LFE5U-25F, speed grade 6", synthesis="synth_ecp5 -nowidelut", cells=ECP5_CELLS,
+        capacity={"LUT": 24_288, "FF": 24_288, "block RAM": 56, "DSP": 28},
+        place=("--25k", "--package", "CABGA381", "--speed", "6"),
     ),
     Target(
         name="ice40-up5k", text="Lattice iCE40 UltraPlus 5K", synthesis="synth_ice40 -device u -dsp",

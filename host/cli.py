@@ -9,6 +9,7 @@ from .command_bench import bench
 from .command_experiment import experiment
 from .command_generate import generate
 from .command_info import info
+from .command_probe import probe
 from .command_reference import reference
 from .command_train import train
 from .command_verify import verify
@@ -23,7 +24,7 @@ ClickException = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(name="coldspike", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train spiking neural networks on an accelerator, simulated cycle by cycle from its RTL.")
-for command in (train, verify, reference, experiment, generate, info, bench):
+for command in (train, verify, reference, experiment, generate, info, bench, probe):
     app.command()(command)
 
 

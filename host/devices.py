@@ -1,14 +1,53 @@
-"""Devices by name. The only place of the host that imports the golden model and the simulator, each when asked for."""
+"""Devices by name. The only place of the host that imports golden model, simulator and serial ports, each when asked for."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..spec.config import CoreConfig
 from .device import Device
 from .problems import OptionError, Problem
 
-__all__ = ["DEVICES", "open_device"]
+if TYPE_CHECKING:
+    from .serial_device import SerialDevice
+
+__all__ = ["CHOICE", "DEVICES", "SERIAL", "is_device", "is_serial", "open_device", "open_serial"]
 
 DEVICES = ("simulated", "golden")
+SERIAL = "serial:"
+CHOICE = f"choose one of: {', '.join(DEVICES)}, {SERIAL}PORT"
+
+
+def is_serial(name: str) -> bool:
+    """Whether a device's name is that of a board at a serial port, serial:PORT or serial:PORT@BAUD."""
+    return name.startswith(SERIAL) and len(name) > len(SERIAL)
+
+
+def is_device(name: str) -> bool:
+    """Whether there is a device by this name."""
+    return name in DEVICES or is_serial(name)
+
+
+def open_serial(name: str, config: CoreConfig | None = None, **more) -> SerialDevice:
+    """The board at a serial port; ``name`` is serial:PORT or serial:PORT@BAUD, ``more`` as for SerialDevice.
+
+    Raises
+    ------
+    Problem : the port cannot be opened, the board does not answer, or its build is not ``config`` (one line with the remedy).
+    """
+    port = name.removeprefix(SERIAL)
+    place, _, baud = port.rpartition("@")
+    if place and baud.isdecimal():
+        port, more = place, {"baud": int(baud)} | more
+    try:
+        from .serial_device import SerialDevice
+    except ImportError as error:
+        raise Problem(f"device {name}: serial ports need pyserial; run pip install 'coldspike[board]'") from error
+    try:
+        return SerialDevice(port, config=config, **more)
+    except RuntimeError as error:
+        raise Problem(str(error)) from error
 
 
 def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed: int = 0, exact_choice: bool = False,
@@ -18,7 +57,7 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
     Parameters
     ----------
     name : ``simulated`` (the generated Verilog, cycle by cycle; the first use of a build compiles it) or
-        ``golden`` (the exact integer model).
+        ``golden`` (the exact integer model), or ``serial:PORT`` (a board, which has to have this build).
     stall, stall_seed : probability, 0 to 0.99, for each cycle of each channel, that the simulated host holds it back.
     exact_choice : of the golden device: top-K transport without the histogram, to compare with.
     status : called with a line of text before each slow step of a first build.
@@ -47,4 +86,8 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
             return SimulatedDevice(config, stall=stall, stall_seed=stall_seed, status=status)
         except (ToolchainError, OSError) as error:
             raise Problem(f"the simulated device cannot be built: {error}") from error
-    raise OptionError(f"device {name!r} is unknown; choose one of: {', '.join(DEVICES)}")
+    if is_serial(name):
+        if stall or exact_choice:
+            raise OptionError(f"stall = {stall}, exact_choice = {exact_choice}: a board knows neither; use 'simulated' or 'golden'")
+        return open_serial(name, config)
+    raise OptionError(f"device {name!r} is unknown; {CHOICE}")

@@ -1,5 +1,6 @@
 """Options of a training run: one description that the command line, the TOML file and the run's record share."""
 
+import copy
 import dataclasses
 import math
 import tomllib
@@ -13,9 +14,10 @@ from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
 from ..spec.network import Readout
 from ..spec.transport import Precision
 from . import defaults
+from .board import build_options, fitting_layers
 from .builds import build
 from .data import DATA_SETS, EVENT_SETS, DataSet, load
-from .devices import DEVICES
+from .devices import CHOICE, DEVICES, is_device, is_serial
 from .option_values import LISTS, convert, flag, option
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
@@ -23,7 +25,7 @@ from .rate_based import CODINGS, RateOptions
 from .schemes import FEEDBACKS, has_interval, needs_choice, schemes
 from .settings import NetworkSettings
 
-__all__ = ["READOUTS", "TrainOptions", "resolve", "resume"]
+__all__ = ["READOUTS", "TrainOptions", "chosen_device", "resolve", "resume"]
 
 READOUTS = {"potential": Readout.POTENTIAL, "spike-time": Readout.SPIKE_TIME}
 FREE_ON_RESUME = ("epochs", "checkpoint_seconds", "plot")  # all else would change an epoch, or what the summary says of it
@@ -42,7 +44,8 @@ class TrainOptions:
     rules: str | None = option("learning rules that the build has, a comma-separated list; that of --rule alone unless given", str)
     data: str = option("data set", str, "digits", tuple(DATA_SETS))
     layers: tuple[int, ...] = option("neurons of each layer, inputs first, such as 784-256-10", str)
-    device: str = option("where the network trains", str, "simulated", DEVICES)
+    device: str = option(f"where the network trains: {', '.join(DEVICES)}, or serial:PORT (serial:PORT@BAUD), a board; what "
+                         "decides a build is the board's then, --layers the largest default network that fits", str, "simulated")
     feedback: str = option("scheme of the feedback weights, or a comma-separated list with one for each weight layer from the "
                            f"second on: {', '.join(FEEDBACKS)}", str, "fbp")
     transport: str = option("weights that fbp copies at the interval, one for all layers or a list: full, top-k (needs "
@@ -101,6 +104,8 @@ class TrainOptions:
             value, choices = getattr(self, f.name), f.metadata["choices"]
             if choices and value is not None and value not in choices:
                 raise OptionError(f"{flag(f.name)} {value!r} is unknown; choose one of: {', '.join(choices)}")
+        if not is_device(self.device):
+            raise OptionError(f"--device {self.device!r} is unknown; {CHOICE}")
         least = {"epochs": 1, "batch_size": 1, "interval": 1, "seed": 0, "checkpoint_seconds": 0}
         for name, low in least.items():
             if not getattr(self, name) >= low:
@@ -155,7 +160,17 @@ class TrainOptions:
         named = {"steps": "timesteps"}
         return kind and kind(**{f.name: getattr(self, named.get(f.name, f.name)) for f in fields(kind)})
 
+    _core = None  # no field: the build of a board
+
+    def on(self, core: CoreConfig) -> "TrainOptions":
+        """The same for a build that is there already."""
+        out = copy.copy(self)
+        object.__setattr__(out, "_core", core)
+        return out
+
     def _build(self) -> CoreConfig:
+        if self._core is not None:
+            return self._core
         return build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
@@ -163,7 +178,8 @@ class TrainOptions:
                      | ({"rules": self.rules.split(",")} if self.rules else {}))
 
     def core_config(self) -> CoreConfig:
-        """The smallest build that trains this network. Raises OptionError for sizes or rates that no build has."""
+        """The smallest build that trains this network, or the one that is there. Raises OptionError for sizes or rates that no
+        build, or not that one, has."""
         config = self._build()
         for epoch in range(self.epochs):  # a rate that becomes too small is refused now, not after hours
             self.settings(epoch).registers(config)
@@ -235,17 +251,33 @@ def explicit(given: dict, file: Path | None) -> dict:
     return chosen | {n: convert(known[n], value, "command line") for n, value in given.items() if value is not None}
 
 
-def resolve(given: dict, file: Path | None = None) -> TrainOptions:
-    """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults."""
+def chosen_device(given: dict, file: Path | None = None) -> str:
+    """The device that ``resolve`` finds."""
+    return explicit(given, file).get("device", TrainOptions.__dataclass_fields__["device"].default)
+
+
+def resolve(given: dict, file: Path | None = None, core: CoreConfig | None = None) -> TrainOptions:
+    """Options from the command line (``given``, None where it says nothing) over ``file`` over the defaults.
+
+    ``core`` : the build of a board. What decides a build is then the board's, and so is the rule; the default network is cut where
+    it does not fit, and so are the time steps. Raises OptionError, by name, for an option that is not the board's.
+    """
     chosen = explicit(given, file)
+    if core is not None:
+        chosen |= build_options(chosen, core)
     named = TrainOptions.__dataclass_fields__
     usual = defaults.defaults(*(chosen.get(name, named[name].default) for name in ("rule", "data")))
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
     if not has_interval(*scheme):
         usual["interval"] = 1
+    if core is not None:
+        usual["layers"] = fitting_layers(usual["layers"], core)
+        if "timesteps" in usual:
+            usual["timesteps"] = min(usual["timesteps"], core.max_steps)
     depth = len(chosen.get("layers", usual["layers"])) - 1
     usual |= {name: defaults.fitted(usual[name], depth) for name in LISTS if name in usual}
-    return TrainOptions(**usual | chosen)
+    options = TrainOptions(**usual | chosen)
+    return options if core is None else options.on(core)
 
 
 def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:
@@ -257,6 +289,8 @@ def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:
     options = TrainOptions(**{known[n].name: convert(known[n], value, "checkpoint") for n, value in stored.items()})
     chosen = explicit(given, file)
     for name, value in chosen.items():
+        if name == "device" and is_serial(value) and is_serial(options.device):
+            continue  # a board may come back at another port
         if name not in FREE_ON_RESUME and value != getattr(options, name):
             plain = dataclasses.replace(options, **{name: value}).plain().get(name.replace("_", "-"))
             was = options.plain().get(name.replace("_", "-"), "not given")

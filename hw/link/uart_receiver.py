@@ -14,7 +14,7 @@ class UartReceiver(wiring.Component):
     """Samples each bit in its middle, counted from the start bit's edge.
 
     A start bit that is gone by its middle is a glitch; a byte without stop bit is dropped, and the wire must be idle again
-    before the next. Latency: half a bit and 4 cycles after the stop bit's beginning. Throughput: bytes back to back.
+    before the next. Latency: half a bit and 3 cycles after the stop bit's beginning. Throughput: bytes back to back.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ class UartReceiver(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(before & ~rx):
-                    m.d.sync += [left.eq(self.bit_time // 2), count.eq(0)]
+                    # The edge is seen a cycle after it came.
+                    m.d.sync += [left.eq(self.bit_time // 2 - PARTS), count.eq(0)]
                     m.next = "BITS"
             with m.State("BITS"):
                 with m.If(due):

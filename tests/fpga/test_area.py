@@ -2,6 +2,7 @@
 
 from coldspike.fpga.synthesis import synthesize
 from coldspike.fpga.targets import TARGETS
+from coldspike.hw.verilog import generate
 from coldspike.spec.config import CoreConfig, Optimizer
 
 from .support import needs_yosys
@@ -16,7 +17,7 @@ IN_BLOCK_RAM = ("core.weights", "core.feedback", "core.gradients", "core.tapes",
 
 @needs_yosys
 def test_a_small_build_keeps_its_budget(tmp_path):
-    netlist = synthesize(CONFIG, TARGETS["ecp5-85k"], tmp_path)
+    netlist = synthesize(generate(CONFIG), TARGETS["ecp5-85k"], tmp_path)
     over = {name: area for name, area in netlist.total.items() if area > BUDGET[name]}
     assert not over, f"{over}, the budget is {BUDGET}"
     assert all(netlist.components[name]["LUT RAM"] == 0 < netlist.components[name]["block RAM"] for name in IN_BLOCK_RAM)

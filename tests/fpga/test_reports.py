@@ -73,7 +73,7 @@ def test_component_of_a_cell(cell, name):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (("ecp9", "3-2", 2, "sgd"), r"^--target 'ecp9' is unknown; choose one of: ecp5-85k, ice40-up5k, xc7$"),
+    (("ecp9", "3-2", 2, "sgd"), r"^--target 'ecp9' is unknown; choose one of: ecp5-85k, ecp5-25k, ice40-up5k, xc7$"),
     (("xc7", "3-x", 2, "sgd"), r"^--layers 3-x "), (("xc7", "3-2", 3, "sgd"), r"lanes = 3: the lane count must be a power of two"),
     (("xc7", "3-2", 2, "adam"), r"--optimizer adam: 'adam'"),
 ])

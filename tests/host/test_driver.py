@@ -258,7 +258,7 @@ def test_memories_and_transport_position_survive_a_new_configuration(golden):
 
 
 @pytest.mark.parametrize("name, stall, message", [
-    ("board", 0.0, r"^device 'board' is unknown; choose one of: simulated, golden$"),
+    ("board", 0.0, r"^device 'board' is unknown; choose one of: simulated, golden, serial:PORT$"),
     ("golden", 0.5, r"^stall = 0\.5: the golden device has no streams"),
     ("simulated", 1.0, r"^stall = 1\.0: a probability from 0 to 0\.99 is needed$")])
 def test_unknown_devices_are_refused(config, name, stall, message):

@@ -64,7 +64,7 @@ def test_learning_rates_decay_by_epoch():
     ("lr = 'fast'", r"run\.toml: --lr 'fast': write numbers joined by commas$"),
     ("layers = '64-0-10'", r"^layers '64-0-10': write at least two positive sizes"),
     ("epochs = ", r"run\.toml is not TOML: "),
-    ("device = 'board'", r"^--device 'board' is unknown; choose one of: simulated, golden$"),
+    ("device = 'board'", r"^--device 'board' is unknown; choose one of: simulated, golden, serial:PORT$"),
 ])
 def test_a_bad_file_is_refused_by_name(file, text, message):
     with pytest.raises(OptionError, match=message):

@@ -22,7 +22,7 @@ def compiled(tmp_path, monkeypatch):
     monkeypatch.setenv("COLDSPIKE_CACHE", str(tmp_path / "cache"))
     calls = []
 
-    def compile(tools, source, library, cxx_flags, status):
+    def compile(tools, source, library, cxx_flags, status, board):
         calls.append(cxx_flags)
         library.write_text("library")
 

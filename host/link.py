@@ -1,0 +1,401 @@
+"""The serial link from the host's side: frames, and requests that are sent until their reply comes. In words: docs/link.md."""
+
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..spec.link import ESCAPE, ESCAPE_BIT, FLAG, GROUP, IDENTITY, LINK_VERSION, LinkStatus, Request, crc
+
+__all__ = ["OTHER_RELEASE", "Counts", "Decoder", "Link", "LinkError", "Times", "Wire", "encode", "pack_words", "unpack_words"]
+
+FLAGS, ESCAPED = bytes([FLAG]), bytes([ESCAPE])
+PAIRS = [(bytes([ESCAPE, byte ^ ESCAPE_BIT]), bytes([byte])) for byte in (FLAG, ESCAPE)]
+CRC_BYTES, HEAD_BYTES = 4, 2
+GROUP_BYTES = 1 + 4 * GROUP
+
+LONGEST_FRAME = 1 << 18
+"""Bytes without a flag that can be no frame: there is never room for so many words."""
+
+LONGEST_TEXT = 0x8000 - 4
+"""Bytes of a board's description, from IDENTITY to the end of the addresses."""
+
+RESUME, OTHER_RELEASE = "coldspike train --resume DIR", "load a bitstream of this release"
+"""Remedies."""
+
+
+class LinkError(RuntimeError):
+    """The board does not answer, or not as docs/link.md says; the text is one line with the remedy."""
+
+
+class Wire(Protocol):
+    """Bytes both ways. Every method but ``close`` raises OSError when the connection is gone.
+
+    Members
+    -------
+    name : of the port, for messages. baud : of the line, bits/s.
+    """
+
+    name: str
+    baud: int
+
+    def read(self) -> bytes:
+        """The bytes that are there; with none, after some milliseconds, b''."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes; may lose them."""
+        ...
+
+    def reopen(self) -> None:
+        """Opens the connection anew."""
+        ...
+
+    def close(self) -> None:
+        """Releases the connection."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """How long a link waits, in seconds.
+
+    Parameters
+    ----------
+    first : for a reply before a round trip was measured.
+    floor, ceiling : least wait for a reply, and the longest between two sendings.
+    opening : for the reply to HELLO.
+    silence : for any other reply.
+    progress : for a word to pass either way in an exchange while the board answers.
+    patience : for a connection that broke to come back; again : between two attempts to open it.
+    """
+
+    first: float = 0.1
+    floor: float = 0.01
+    ceiling: float = 1.0
+    opening: float = 5.0
+    silence: float = 30.0
+    progress: float = 30.0
+    patience: float = 30.0
+    again: float = 0.2
+
+
+@dataclass
+class Counts:
+    """What a link saw: ``requests`` carried out, frames ``sent`` and of those ``resent``, ``bytes`` received, ``bad`` frames, good
+    ones that were ``stale``, and how often the connection was ``reopened``."""
+
+    requests: int = 0
+    sent: int = 0
+    resent: int = 0
+    bytes: int = 0
+    bad: int = 0
+    stale: int = 0
+    reopened: int = 0
+
+
+# -- frames --------------------------------------------------------------------------------------------
+def encode(body: bytes) -> bytes:
+    """A frame: flag, body and CRC, flag."""
+    inner = body + crc(body).to_bytes(CRC_BYTES, "little")
+    for pair, byte in reversed(PAIRS):  # the escape byte first
+        inner = inner.replace(byte, pair)
+    return FLAGS + inner + FLAGS
+
+
+def decode(inner: bytes) -> bytes | None:
+    """The body of what lay between two flags; None where it is no frame."""
+    if ESCAPED in inner:
+        if inner.count(ESCAPED) != sum(inner.count(pair) for pair, _ in PAIRS):
+            return None  # an escape before another byte, or before none
+        for pair, byte in PAIRS:
+            inner = inner.replace(pair, byte)
+    body = inner[:-CRC_BYTES]
+    good = len(body) >= HEAD_BYTES and crc(body) == int.from_bytes(inner[-CRC_BYTES:], "little")
+    return body if good else None
+
+
+class Decoder:
+    """Finds frames in a stream of bytes. ``bad`` counts what was between flags and was none."""
+
+    def __init__(self):
+        self.bad = 0
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Bodies of the frames that end in ``data``."""
+        *ended, rest = (self._rest + data).split(FLAGS)
+        self._rest = rest[-LONGEST_FRAME:]
+        bodies = [decode(inner) for inner in ended if inner]
+        self.bad += bodies.count(None)
+        return [body for body in bodies if body is not None]
+
+    def forget(self) -> None:
+        """Drops the beginning of a frame whose end will not come."""
+        self._rest = b""
+
+
+# -- words ---------------------------------------------------------------------------------------------
+def pack_words(words: np.ndarray, last: np.ndarray) -> bytes:
+    """Words in: groups of a byte of TLAST flags and up to 8 words."""
+    whole = len(words) // GROUP
+    flags = np.packbits(last, bitorder="little")
+    data = np.ascontiguousarray(words, "<u4").view(np.uint8)
+    groups = np.concatenate([flags[:whole, None], data[:whole * 4 * GROUP].reshape(whole, 4 * GROUP)], axis=1)
+    return groups.tobytes() + flags[whole:].tobytes() + data[whole * 4 * GROUP:].tobytes()
+
+
+def unpack_words(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
+    """Words out and their TLAST flags, from groups of up to 8 words and a byte of flags; None for a length that no words have."""
+    whole, rest = divmod(len(data), GROUP_BYTES)
+    if rest and (rest < 5 or (rest - 1) % 4):
+        return None
+    raw = np.frombuffer(data, np.uint8)
+    groups = raw[:whole * GROUP_BYTES].reshape(whole, GROUP_BYTES)
+    words = np.concatenate([groups[:, :-1].ravel(), raw[whole * GROUP_BYTES:-1] if rest else raw[:0]]).view("<u4")
+    flags = np.concatenate([groups[:, -1], raw[-1:] if rest else raw[:0]])
+    return words.astype(np.uint32), np.unpackbits(flags, count=len(words), bitorder="little").astype(bool)
+
+
+def bytes_of_words(count: int) -> int:
+    """Bytes of that many words in a frame, escapes aside."""
+    return 4 * count + -(-count // GROUP)
+
+
+# -- requests and replies ------------------------------------------------------------------------------
+class RoundTrip:
+    """Time from a request to its reply, without that of the bytes on the line, as RFC 6298 estimates it; ``mean`` is None before
+    the first."""
+
+    def __init__(self, times: Times):
+        self._times = times
+        self.mean: float | None = None
+        self._deviation = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One measured round trip."""
+        if self.mean is None:
+            self.mean, self._deviation = seconds, seconds / 2
+        else:
+            self._deviation += (abs(seconds - self.mean) - self._deviation) / 4
+            self.mean += (seconds - self.mean) / 8
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a reply is taken for lost."""
+        if self.mean is None:
+            return self._times.first
+        return min(self._times.ceiling, max(self._times.floor, self.mean + 4 * self._deviation))
+
+
+class FrameSize:
+    """Words of an exchange and of its reply: half as many after each loss, for a long frame meets more of the line's faults; more
+    where that many passed, twice as many until the first loss, then one."""
+
+    START, MOST = 8, 4096
+
+    def __init__(self):
+        self.words = self.START
+        self._lost = False
+
+    def adapt(self, lost: int, passed: int) -> None:
+        """After an exchange that was sent ``lost`` times in vain and carried ``passed`` words one way."""
+        if lost:
+            self.words, self._lost = max(1, self.words >> lost), True
+        elif passed >= self.words:
+            self.words = min(self.MOST, self.words + 1 if self._lost else 2 * self.words)
+
+
+class Link:
+    """Requests to a board, one at a time, each sent until its reply comes: every one is carried out once.
+
+    Parameters
+    ----------
+    wire : the connection; it stays the caller's to close.
+    times : how long to wait.
+
+    Members
+    -------
+    counts : what was seen so far. round_trip : how long replies take.
+
+    Every method may raise LinkError.
+    """
+
+    def __init__(self, wire: Wire, times: Times | None = None):
+        self.wire, self.times, self.counts = wire, times or Times(), Counts()
+        self.round_trip, self._size = RoundTrip(self.times), FrameSize()
+        self._decoder = Decoder()
+        self._sequence, self._room, self._burst = secrets.randbelow(256), 0, 0
+
+    # -- the four kinds ----------------------------------------------------------------------------
+    def hello(self) -> None:
+        """Opens the link: the accelerator is reset, both queues are emptied."""
+        nonce = b""
+
+        def frame() -> bytes:
+            # A number of its own each time: with that of the last request it would be taken for this again.
+            nonlocal nonce
+            nonce = secrets.token_bytes(4)
+            self._sequence = self._sequence + 1 + secrets.randbelow(255) & 0xFF
+            return encode(self._head(Request.HELLO) + nonce)
+
+        def answers(body: bytes) -> bool:
+            return body.startswith(self._head(Request.HELLO)) and (len(body) == HEAD_BYTES + 1 or body[3:7] == nonce)
+
+        reply = self._judged(Request.HELLO, self._converse(frame, answers, 12, self.times.opening))
+        version = reply[4] if len(reply) > 4 else None
+        if version != LINK_VERSION:
+            raise LinkError(f"{self.wire.name}: the board speaks version {version} of the link, this release {LINK_VERSION}: "
+                            f"{OTHER_RELEASE}")
+        self._room, self._burst = struct.unpack("<HH", self._sized(reply[5:], 4))
+
+    def read(self, address: int) -> int:
+        """32-bit value of the register at byte ``address``."""
+        return int.from_bytes(self._sized(self._request(Request.READ, struct.pack("<H", address), 4), 4), "little")
+
+    def write(self, address: int, value: int) -> None:
+        """Writes the 32-bit ``value`` to the register at byte ``address``."""
+        self._sized(self._request(Request.WRITE, struct.pack("<HI", address, value & 0xFFFFFFFF), 0), 0)
+
+    def description(self) -> bytes:
+        """The text in which the board describes itself."""
+        length = self.read(IDENTITY)
+        if not 0 < length <= LONGEST_TEXT:
+            raise LinkError(f"{self.wire.name}: the board's description has {length} bytes, 1 to {LONGEST_TEXT} are possible: "
+                            f"{OTHER_RELEASE}")
+        words = [self.read(address) for address in range(IDENTITY + 4, IDENTITY + 4 + length, 4)]
+        return struct.pack(f"<{len(words)}I", *words)[:length]
+
+    def exchange(self, words: np.ndarray, last: np.ndarray, results: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sends words (uint32) with their TLAST flags; ends when all are taken, ``results`` result packets have come and none is
+        half received. Returns the results' words and flags."""
+        sent = packets = 0
+        idle, half = 0.0, False
+        parts = [(np.zeros(0, np.uint32), np.zeros(0, bool))]
+        while sent < len(words) or packets < results or half:
+            begin, count = time.monotonic(), min(len(words) - sent, self._room, self._size.words)
+            part = self._exchange(words[sent:sent + count], last[sent:sent + count])
+            sent, packets = sent + count, packets + int(part[1].sum())
+            half = not part[1][-1] if len(part[1]) else half
+            parts.append(part)
+            # Time in which the line was broken is not the accelerator's.
+            idle = 0.0 if count or len(part[0]) else idle + min(time.monotonic() - begin, self.times.first)
+            if idle > self.times.progress:
+                raise LinkError(f"{self.wire.name}: no word passed for {self.times.progress:g} s: {sent} of {len(words)} words "
+                                f"sent, {packets} of {results} results received; reset the board, then {RESUME}")
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def _exchange(self, words: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One request, and the results that its reply brings."""
+        want, resent = min(self._size.words, self._burst), self.counts.resent
+        reply = self._request(Request.EXCHANGE, struct.pack("<H", want) + pack_words(words, last), 4 + bytes_of_words(want))
+        received = unpack_words(reply[4:]) if len(reply) >= 4 else None
+        if received is None or len(received[0]) > want:
+            raise self._foreign(reply)
+        self._room, _more = struct.unpack("<HH", reply[:4])
+        self._size.adapt(self.counts.resent - resent, max(len(words), len(received[0])))
+        return received
+
+    # -- one request -------------------------------------------------------------------------------
+    def _head(self, kind: Request) -> bytes:
+        return bytes([self._sequence, kind])
+
+    def _request(self, kind: Request, body: bytes, reply_bytes: int) -> bytes:
+        """What a reply holds after its status; it has up to ``reply_bytes``."""
+        self._sequence = self._sequence + 1 & 0xFF
+        head = self._head(kind)
+        frame = encode(head + body)
+        reply = self._converse(lambda: frame, lambda body: body.startswith(head), 9 + reply_bytes, self.times.silence)
+        return self._judged(kind, reply)
+
+    def _judged(self, kind: Request, reply: bytes) -> bytes:
+        """A reply without number, kind and status OK."""
+        match reply[HEAD_BYTES]:
+            case LinkStatus.OK:
+                self.counts.requests += 1
+                return reply[HEAD_BYTES + 1:]
+            case LinkStatus.CLOSED | LinkStatus.SEQUENCE as status:
+                raise LinkError(f"{self.wire.name}: the board was reset and has lost its network (status "
+                                f"{LinkStatus(status).name}); continue from the last checkpoint with {RESUME}")
+            case status:
+                name = LinkStatus(status).name if status in set(LinkStatus) else status
+                raise LinkError(f"{self.wire.name}: the board refused {kind.name} with status {name}: {OTHER_RELEASE}")
+
+    def _sized(self, data: bytes, size: int) -> bytes:
+        if len(data) != size:
+            raise self._foreign(data)
+        return data
+
+    def _foreign(self, data: bytes) -> LinkError:
+        return LinkError(f"{self.wire.name}: the board sent a reply of {len(data)} bytes that this release does not know: "
+                         f"{OTHER_RELEASE}")
+
+    def _converse(self, frame: Callable[[], bytes], answers: Callable[[bytes], bool], reply_bytes: int, silence: float) -> bytes:
+        """Sends what ``frame`` makes until a frame comes that ``answers``; returns its body. It has about ``reply_bytes``."""
+        seen, broken, sendings = Counts(**vars(self.counts)), None, 0
+        begin, wait = time.monotonic(), self.round_trip.patience
+        while True:
+            data = frame()
+            on_line = (len(data) + reply_bytes) * 10 / self.wire.baud
+            sent = time.monotonic()
+            try:
+                self.wire.write(data)
+                self.counts.sent += 1
+                reply = self._listen(answers, sent + wait + on_line)
+            except OSError as error:
+                broken = broken or time.monotonic()
+                self._reopen(error, broken + self.times.patience)
+                begin, sendings = time.monotonic(), 2  # its round trip says nothing
+                continue
+            sendings += 1
+            if reply is not None:
+                if sendings == 1:  # else nobody knows which of them it answers
+                    elapsed = time.monotonic() - sent
+                    self.round_trip.add(max(0.0, elapsed - (len(data) + HEAD_BYTES + CRC_BYTES + len(reply)) * 10 / self.wire.baud))
+                return reply
+            if time.monotonic() - begin > silence:
+                raise self._silent(silence, seen)
+            self.counts.resent += 1
+            wait = min(self.times.ceiling, wait * 1.5)
+
+    def _listen(self, answers: Callable[[bytes], bool], end: float) -> bytes | None:
+        """The first frame that ``answers``; None at the time ``end``."""
+        while True:
+            data = self.wire.read()
+            bodies = self._decoder.feed(data)
+            self.counts.bytes += len(data)
+            self.counts.bad = self._decoder.bad
+            reply = next((body for body in bodies if len(body) > HEAD_BYTES and answers(body)), None)
+            self.counts.stale += len(bodies) - (reply is not None)
+            if reply is not None or time.monotonic() >= end:
+                return reply
+
+    def _reopen(self, error: OSError, end: float) -> None:
+        """Opens the connection anew; tries until the time ``end``."""
+        self._decoder.forget()
+        while time.monotonic() < end:
+            time.sleep(self.times.again)
+            try:
+                self.wire.reopen()
+                self.counts.reopened += 1
+                return
+            except OSError as latest:
+                error = latest
+        raise LinkError(f"{self.wire.name}: the connection broke and did not come back within {self.times.patience:g} s ({error}): "
+                        f"check cable and power, then {RESUME}") from error
+
+    def _silent(self, seconds: float, before: Counts) -> LinkError:
+        """What to say when no reply came."""
+        came, bad, stale = (getattr(self.counts, name) - getattr(before, name) for name in ("bytes", "bad", "stale"))
+        text = f"{self.wire.name}: no answer within {seconds:g} s: {came} bytes and {bad} bad frames came; "
+        begun = self.counts.requests > 0
+        if not came:
+            then = f" (coldspike probe {self.wire.name}), then {RESUME}" if begun else ""
+            return LinkError(text + "check cable, power and the board's bitstream" + then)
+        if not begun and not stale:
+            return LinkError(text + f"is {self.wire.baud} the board's baud? (serial:{self.wire.name}@BAUD; of probe: --baud)")
+        return LinkError(text + "the line is too noisy: use a shorter cable" + f", then {RESUME}" * begun)

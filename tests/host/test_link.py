@@ -1,0 +1,286 @@
+"""The host's side of the serial link against a model of the board's (board_model.py), in memory and in no time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldspike.host import link
+from coldspike.host.driver import Accelerator
+from coldspike.host.initial import initial_memories
+from coldspike.host.link import Decoder, Link, LinkError, Times, encode, pack_words, unpack_words
+from coldspike.host.memories import read_memories, write_memories
+from coldspike.host.settings import NetworkSettings
+from coldspike.model.device import GoldenDevice
+
+from .board_model import EXCHANGE, HELLO, READ, WRITE, Board, Line, Receiver, framed
+
+BODIES = st.binary(min_size=2, max_size=40) | st.lists(st.sampled_from([0x7E, 0x7D, 0x5E, 0x5D, 0]), min_size=2).map(bytes)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds pass when somebody waits."""
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+        def sleep(self, seconds):
+            self.now += seconds
+
+    made = Clock()
+    monkeypatch.setattr(link, "time", made)
+    return made
+
+
+class Memory:
+    """A wire to a board in the same process. ``broken`` : times at which it breaks; opening it fails for ``away`` attempts."""
+
+    name, baud = "memory", 3_000_000
+
+    def __init__(self, clock, board, faults=0.0, seed=0, away=0, broken=()):
+        self.clock, self.board, self.away, self.broken = clock, board, away, set(broken)
+        self.lines, self.incoming, self.writes, self.longest = (Line(faults, seed), Line(faults, seed + 1)), b"", 0, 0
+
+    def read(self):
+        self.clock.sleep(1e-4 if self.incoming else 1e-3)
+        data, self.incoming = self.incoming, b""
+        return data
+
+    def write(self, data):
+        self.writes += 1
+        self.longest = max(self.longest, len(data))
+        if self.writes in self.broken:
+            raise OSError("gone")
+        reply = self.board.feed(self.lines[0].pass_on(data)) if self.board else b""
+        if -self.writes in self.broken:
+            raise OSError("gone before the reply came")
+        self.incoming += self.lines[1].pass_on(reply)
+
+    def reopen(self):
+        self.incoming = b""
+        if self.away:
+            self.away -= 1
+            raise OSError("not there")
+
+    def close(self):
+        pass
+
+
+class Linked:
+    """A device at a link, for the driver."""
+
+    def __init__(self, config, wire, **times):
+        self.config, self.link = config, Link(wire, Times(**times))
+        self.link.hello()
+        self.read_register, self.write_register, self.exchange = self.link.read, self.link.write, self.link.exchange
+
+
+def learn(device):
+    """What a device's memories hold after some batches; results of the last; dropped packets."""
+    unit, random = Accelerator(device), np.random.default_rng(5)
+    unit.configure(NetworkSettings(layers=(5, 4, 3), learning_rates=(0.25,), batch_size=3))
+    write_memories(unit, initial_memories(unit, 3))
+    for _ in range(4):
+        results = unit.train(random.integers(0, 257, (6, 5)), random.integers(0, 3, 6), batch_size=3)
+    assert unit.read("PACKETS_DROPPED") == 0
+    return read_memories(unit), results.logits
+
+
+def same(one, two):
+    return all(np.array_equal(one[0][name], two[0][name]) for name in one[0] | two[0]) and np.array_equal(one[1], two[1])
+
+
+# -- frames --------------------------------------------------------------------------------------------
+@given(st.lists(BODIES, max_size=5), st.binary(max_size=20), st.data())
+def test_frames_pass_between_garbage_and_in_pieces(bodies, garbage, data):
+    # Garbage may end in an open frame, which the flag before each frame ends.
+    stream = garbage + b"".join(encode(body) + data.draw(st.sampled_from([b"", garbage])) for body in bodies)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
+    decoder, found = Decoder(), []
+    for begin, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += decoder.feed(stream[begin:end])
+    assert found == bodies
+
+
+@given(BODIES)
+def test_both_sides_make_the_same_frames(body):
+    assert encode(body) == framed(body)
+    receiver = Receiver()
+    assert [found for byte in encode(body) if (found := receiver.take(byte)) is not None] == [body]
+
+
+@given(BODIES, st.data())
+def test_every_changed_byte_is_noticed(body, data):
+    frame = bytearray(encode(body))
+    place = data.draw(st.integers(1, len(frame) - 2))
+    frame[place] ^= data.draw(st.integers(1, 255))
+    decoder = Decoder()
+    assert decoder.feed(bytes(frame)) == [] and decoder.bad > 0
+
+
+@pytest.mark.parametrize("inner", [b"\x01", b"\x01\x02\x03\x04\x05", bytes(4), encode(b"ab")[1:-1] + b"\x7d",
+                                   encode(b"ab")[1:-1].replace(b"a", b"\x7d\x41")])
+def test_what_is_too_short_or_wrongly_escaped_is_no_frame(inner):
+    decoder = Decoder()
+    assert decoder.feed(b"\x7e\x7e" + inner + b"\x7e") == [] and decoder.bad == 1
+
+
+def test_bytes_without_an_end_are_not_kept():
+    decoder = Decoder()
+    for _ in range(9):
+        decoder.feed(bytes(1 << 16))
+    assert len(decoder._rest) <= link.LONGEST_FRAME and decoder.feed(encode(b"ab")) == [b"ab"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16, 23])
+def test_words_come_in_groups(count):
+    random = np.random.default_rng(count)
+    words, last = random.integers(0, 1 << 32, count).astype(np.uint32), random.integers(0, 2, count).astype(bool)
+    there, back, data = b"", b"", words.astype("<u4").tobytes()
+    for begin in range(0, count, 8):
+        flags = bytes([sum(int(bit) << n for n, bit in enumerate(last[begin:begin + 8]))])
+        group = data[4 * begin:4 * begin + 32]
+        there, back = there + flags + group, back + group + flags
+    assert pack_words(words, last) == there
+    received = unpack_words(back)
+    assert np.array_equal(received[0], words) and np.array_equal(received[1], last)
+    assert unpack_words(back + b"\0\0") is None
+
+
+# -- requests ------------------------------------------------------------------------------------------
+@pytest.fixture
+def undisturbed(config):
+    return learn(GoldenDevice(config))
+
+
+@pytest.mark.parametrize("faults", [0.0, 0.001, 0.01, 0.02])
+def test_a_noisy_line_changes_nothing(config, clock, undisturbed, faults):
+    board = Board(config)
+    device = Linked(config, Memory(clock, board, faults, seed=7))
+    assert same(learn(device), undisturbed)
+    counts = device.link.counts
+    assert sum(board.carried.values()) == counts.requests + board.carried[HELLO] - 1
+    assert (counts.resent > 0) == (counts.bad > 0) == (board.repeated > 0) == (faults > 0)
+    assert counts.sent == counts.requests + counts.resent
+
+
+@pytest.mark.parametrize("room, burst, pace", [(1, 1, 1), (3, 200, 500), (500, 2, 500), (1000, 1000, 5)])
+def test_queues_of_any_size(config, clock, undisturbed, room, burst, pace):
+    assert same(learn(Linked(config, Memory(clock, Board(config, room=room, burst=burst, pace=pace)))), undisturbed)
+
+
+def test_frames_are_long_on_a_clean_line_and_short_on_a_noisy_one(config, clock):
+    words, last = np.zeros(4000, np.uint32), np.ones(4000, bool)  # bad packets: one result each
+
+    def longest(faults):
+        wire = Memory(clock, Board(config, room=1000, burst=1000, pace=1000), faults)
+        device = Linked(config, wire)
+        received = device.exchange(words[:500 if faults else None], last[:500 if faults else None], 500 if faults else 4000)
+        assert received[1].sum() == (500 if faults else 4000)
+        return wire.longest
+    assert longest(0.0) > 4 * 500 and longest(0.01) < 4 * 100
+
+
+@pytest.mark.parametrize("at", [5, -5, 60, -60, 100, -100])
+def test_a_connection_that_breaks_goes_on_with_the_same_request(config, clock, undisturbed, at):
+    """Before the request is carried out (above 0) or after (below)."""
+    board = Board(config)
+    device = Linked(config, Memory(clock, board, broken=[at], away=20))
+    assert same(learn(device), undisturbed)
+    assert device.link.counts.reopened == 1 and board.repeated == (at < 0)
+    assert sum(board.carried.values()) == device.link.counts.requests
+
+
+def test_a_connection_that_stays_away_is_given_up(config, clock):
+    device = Linked(config, Memory(clock, Board(config), broken=[2], away=10**6))
+    with pytest.raises(LinkError, match=r"^memory: the connection broke and did not come back within 30 s \(not there\): check"):
+        device.read_register(0)
+    assert 30 <= clock.now < 32
+
+
+def test_a_connection_that_breaks_again_and_again_is_given_up(config, clock):
+    device = Linked(config, Memory(clock, Board(config), broken=range(2, 10**4)))
+    with pytest.raises(LinkError, match="did not come back within 30 s"):
+        device.read_register(0)
+
+
+@pytest.mark.parametrize("action, status", [(Board.power_up, "CLOSED"), (lambda board: setattr(board, "last", 77), "SEQUENCE")])
+def test_a_board_that_was_reset_is_noticed(config, clock, action, status):
+    board = Board(config)
+    device = Linked(config, Memory(clock, board))
+    device.link._sequence = board.last = 3
+    action(board)
+    with pytest.raises(LinkError, match=rf"^memory: the board was reset and has lost its network \(status {status}\); .*--resume"):
+        device.read_register(0)
+
+
+def test_what_a_board_refuses_is_said(config, clock):
+    device = Linked(config, Memory(clock, Board(config)))
+    with pytest.raises(LinkError, match="^memory: the board refused READ with status ADDRESS: load a bitstream"):
+        device.read_register(0x7FFC)
+    assert device.read_register(4) == 1
+
+
+def test_silence_ends(config, clock):
+    with pytest.raises(LinkError, match=r"^memory: no answer within 5 s: 0 bytes and 0 bad frames came; check cable, power"):
+        Link(Memory(clock, None)).hello()
+    assert clock.now < 7
+    device = Linked(config, Memory(clock, Board(config)))
+    device.link.wire.board = None
+    begin = clock.now
+    with pytest.raises(LinkError, match=r"^memory: no answer within 30 s: 0 bytes"):
+        device.write_register(4, 0)
+    assert clock.now - begin < 32
+
+
+def test_a_wrong_baud_is_suspected_where_bytes_come(clock):
+    class Babble:
+        def feed(self, data):
+            return b"\x7e1234567\x7e"
+    with pytest.raises(LinkError, match=r"no answer within 5 s: \d+ bytes and \d+ bad frames came; is 3000000 the board's baud\?"):
+        Link(Memory(clock, Babble())).hello()
+
+
+def test_an_exchange_that_stands_still_ends(config, clock):
+    device = Linked(config, Memory(clock, Board(config, pace=0)), progress=2.0)
+    with pytest.raises(LinkError, match=r"^memory: no word passed for 2 s: 64 of 100 words sent, 0 of 100 results received; reset"):
+        device.exchange(np.zeros(100, np.uint32), np.ones(100, bool), 100)
+
+
+def test_another_version_of_the_link_is_named(config, clock):
+    with pytest.raises(LinkError, match=r"^memory: the board speaks version 2 of the link, this release 1: load a bitstream"):
+        Linked(config, Memory(clock, Board(config, version=2)))
+
+
+def test_a_reply_to_an_earlier_hello_is_not_taken(config, clock):
+    """The first HELLO's reply comes after the second was sent."""
+    class Late(Memory):
+        def write(self, data):
+            held, self.held = getattr(self, "held", b""), self.board.feed(data)
+            self.incoming += held if self.writes < 2 else self.held
+            self.writes += 1
+    board = Board(config)
+    device = Linked(config, Late(clock, board))
+    assert board.carried[HELLO] == 3 and device.link.counts.stale == 1
+    assert device.read_register(4) == 1
+
+
+def test_a_round_trip_is_measured_and_waited_for(config, clock):
+    device = Linked(config, Memory(clock, Board(config)), floor=1e-4)
+    for _ in range(50):
+        device.read_register(4)
+    assert device.link.round_trip.mean < 0.001 and device.link.round_trip.patience < 0.003
+    device.link.wire.board = None
+    sent, begin = device.link.counts.sent, clock.now
+    with pytest.raises(LinkError):
+        device.read_register(4)
+    assert 30 < device.link.counts.sent - sent < 60 and clock.now - begin > 30  # the waits grow to a second
+
+
+def test_requests_are_counted(config, clock):
+    board = Board(config)
+    learn(Linked(config, Memory(clock, board)))
+    assert board.carried[HELLO] == 1 and min(board.carried[kind] for kind in (READ, WRITE, EXCHANGE)) > 5
