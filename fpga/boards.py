@@ -51,7 +51,7 @@ class Board:
 
 BOARDS = {board.facts.name: board for board in (
     Board(
-        facts=BoardFacts(name="ulx3s", clock=60_000_000), text="Radiona ULX3S, LFE5U-85F",
+        facts=BoardFacts(name="ulx3s", clock=50_000_000), text="Radiona ULX3S, LFE5U-85F",
         target=replace(TARGETS["ecp5-85k"], place=("--85k", "--package", "CABGA381", "--speed", "6")),
         oscillator=25_000_000,
         # L2 is GPIO0 of the board's ESP32: low, it restarts into its loader.
@@ -60,7 +60,7 @@ BOARDS = {board.facts.name: board for board in (
         config=CoreConfig.for_network((784, 72, 10), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM, weight_decay=False),
     ),
     Board(
-        facts=BoardFacts(name="icepi-zero", clock=60_000_000), text="Icepi Zero 1.3, LFE5U-25F",
+        facts=BoardFacts(name="icepi-zero", clock=50_000_000), text="Icepi Zero 1.3, LFE5U-25F",
         target=replace(TARGETS["ecp5-25k"], place=("--25k", "--package", "CABGA256", "--speed", "6")),
         oscillator=50_000_000,
         pins={"oscillator": Pin(site="M1"), "rx": Pin(site="K16", pull="UP"), "tx": Pin(site="K15"),

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ..hw.board import BOARD as MODULE
 from ..hw.verilog import TOP
 from ..spec.config import CoreConfig, Optimizer, Rule, Schedule
+from ..spec.link import BoardFacts
 from .build import cached_verilog
 from .toolchain import ToolchainError, find_toolchain
 
@@ -28,20 +30,23 @@ BUILDS = {name: CoreConfig.for_network((20, 12, 5), lanes=4, **options) for name
 """Small builds that between them contain every optional part; warnings do not depend on sizes."""
 
 
-def lint(source: Path) -> str:
-    """Verilator's warnings about a Verilog file; empty when there are none. ToolchainError without Verilator."""
+BOARD = BoardFacts(name="lint", clock=50_000_000)
+
+
+def lint(source: Path, top: str = TOP) -> str:
+    """Verilator's warnings about module ``top`` of a Verilog file; empty when there are none. ToolchainError without Verilator."""
     tools = find_toolchain()
     done = subprocess.run([tools.verilator, "--lint-only", "-Wall", Path(__file__).with_name("lint.vlt"), source,
-                           "--top-module", TOP], env=tools.environment, capture_output=True, text=True)
+                           "--top-module", top], env=tools.environment, capture_output=True, text=True)
     return done.stderr if done.returncode else ""
 
 
 def main() -> int:
     """Lints all builds; 1 when one has warnings."""
     status = 0
-    for name, config in BUILDS.items():
+    for name, config, board in (*((name, config, None) for name, config in BUILDS.items()), ("board", BUILDS["sgd"], BOARD)):
         try:
-            warnings = lint(cached_verilog(config))
+            warnings = lint(cached_verilog(config, board=board), MODULE if board else TOP)
         except ToolchainError as error:
             sys.exit(str(error))
         status |= bool(warnings)

@@ -1,7 +1,7 @@
 """From the bodies of frames to requests (docs/link.md). Golden model: docs/link.md in Python (tests/hw/link/frames.py)."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...spec.link import GROUP, Request
@@ -27,13 +27,15 @@ class RequestParser(wiring.Component):
     Members
     -------
     data, valid, end, good : In, as FrameReceiver gives them.
-    words : Out(stream of ResultLayout) words of an EXCHANGE, with no time to wait: one that is not taken makes the request not fit.
+    word, word_valid : Out(ResultLayout), Out(1) words of an EXCHANGE; none can wait. word_taken : In(1) it found room: if not, the
+        request does not fit.
     done : Out(1) with ``end``: the frame was good and long enough for a request. request : Out(REQUEST) with ``done``.
     """
 
     def __init__(self):
         super().__init__({"data": In(8), "valid": In(1), "end": In(1), "good": In(1),
-                          "words": Out(stream.Signature(ResultLayout())), "done": Out(1), "request": Out(REQUEST)})
+                          "word": Out(ResultLayout()), "word_valid": Out(1), "word_taken": In(1),
+                          "done": Out(1), "request": Out(REQUEST)})
 
     def elaborate(self, platform):
         m = Module()
@@ -57,17 +59,17 @@ class RequestParser(wiring.Component):
         number, byte = Signal(range(GROUP)), Signal(2)
         open, whole = Signal(), Signal(init=1)  # a group's flags have come; what has come ends with a word
         within = self.valid & (request.kind == Request.EXCHANGE) & (at >= 2 + _WANT_BYTES)
-        m.d.comb += [self.words.payload.data.eq(Cat(low, self.data)), self.words.payload.last.eq(flags[0]),
-                     self.words.valid.eq(within & open & (byte == 3))]
+        m.d.comb += [self.word.data.eq(Cat(low, self.data)), self.word.last.eq(flags[0]),
+                     self.word_valid.eq(within & open & (byte == 3))]
         with m.If(within):
-            m.d.sync += whole.eq(self.words.valid)
+            m.d.sync += whole.eq(self.word_valid)
             with m.If(open):
                 m.d.sync += [low.eq(Cat(low[8:], self.data)), byte.eq(byte + 1)]
             with m.Else():
                 m.d.sync += [flags.eq(self.data), open.eq(1)]
-        with m.If(self.words.valid):
+        with m.If(self.word_valid):
             m.d.sync += [flags.eq(flags >> 1), number.eq(number + 1), open.eq(number != GROUP - 1)]
-            with m.If(~self.words.ready):
+            with m.If(~self.word_taken):
                 m.d.sync += lost.eq(1)
         with m.Switch(request.kind):
             for kind, bytes in _LENGTHS.items():

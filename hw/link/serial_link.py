@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..io.axi_lite import AxiLiteSignature
 from ..io.register_file import ADDRESS_BITS
+from ..io.stream_buffer import StreamBuffer
 from ..layouts import ResultLayout
 from .frame_receiver import FrameReceiver
-from .frame_sender import FrameSender
+from .frame_sender import BODY, FrameSender
 from .replay_queue import ReplayQueue
 from .reply_writer import ReplyWriter
 from .request_parser import RequestParser
@@ -53,9 +54,10 @@ class SerialLink(wiring.Component):
         m.submodules.outbound = outbound = ReplayQueue(ResultLayout(), self._burst)
         m.submodules.writer = writer = ReplyWriter(self._burst)
         m.submodules.sender = sender = FrameSender()
-        wiring.connect(m, parser.words, inbound.i)
         wiring.connect(m, outbound.o, writer.words)
-        wiring.connect(m, writer.o, sender.i)
+        m.submodules.body = body = StreamBuffer(BODY)  # from the queue's memory to the CRC would be a long way
+        wiring.connect(m, writer.o, body.i)
+        wiring.connect(m, body.o, sender.i)
         wiring.connect(m, sender.o, wiring.flipped(self.o))
         wiring.connect(m, inbound.o, wiring.flipped(self.packets))
         wiring.connect(m, wiring.flipped(self.results), outbound.i)
@@ -63,6 +65,7 @@ class SerialLink(wiring.Component):
         m.d.comb += [
             receiver.i_data.eq(self.i_data), receiver.i_valid.eq(self.i_valid),
             *(getattr(parser, name).eq(getattr(receiver, name)) for name in ("data", "valid", "end", "good")),
+            inbound.i.payload.eq(parser.word), inbound.i.valid.eq(parser.word_valid), parser.word_taken.eq(inbound.i.ready),
             server.done.eq(parser.done), server.end.eq(receiver.end), server.request.eq(parser.request),
             # Words towards the accelerator leave for good; those from it count at once.
             inbound.commit.eq(server.commit), inbound.rollback.eq(server.rollback), inbound.release.eq(1),

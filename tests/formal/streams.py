@@ -14,6 +14,9 @@ from coldspike.hw.forward.step_engine import StepForwardEngine
 from coldspike.hw.io.memory_access import MemoryAccess
 from coldspike.hw.io.packet_decoder import PacketDecoder
 from coldspike.hw.io.stream_register import StreamRegister
+from coldspike.hw.link.frame_sender import FrameSender
+from coldspike.hw.link.replay_queue import ReplayQueue
+from coldspike.hw.link.reply_writer import ReplyWriter
 from coldspike.hw.readout.softmax import SoftmaxReadout
 from coldspike.spec.config import CoreConfig, Rule
 
@@ -35,6 +38,14 @@ BOTH = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
 def alone(component):
     """A component whose outputs keep the rule whatever its other inputs do."""
     bench = Bench(dut := component())
+    bench.rule(dut)
+    return bench
+
+
+def replay_queue():
+    """Nothing is taken back while a word is offered."""
+    bench = Bench(dut := ReplayQueue(4, 4))
+    bench.assume(~dut.o.valid | ~(dut.rewind | dut.clear))
     bench.rule(dut)
     return bench
 
@@ -206,6 +217,15 @@ PROOFS = (
     Proof(name="stream-register-cut", build=partial(alone, partial(StreamRegister, 8, cut=True)), claim="o keeps the rule",
           faults=(Fault(name="ready-while-full", file="hw/io/stream_register.py",
                         old=READY, new="self.i.ready.eq(1)"),)),
+    Proof(name="frame-sender", build=partial(alone, FrameSender), claim="o keeps the rule", fault_depth=10,
+          faults=(Fault(name="escapes-on", file="hw/link/frame_sender.py",
+                        old="            with m.If(valid & self.o.ready):", new="            with m.If(valid):"),)),
+    Proof(name="reply-writer", build=partial(alone, partial(ReplyWriter, 4)), claim="o keeps the rule", fault_depth=12,
+          faults=(Fault(name="words-run-on", file="hw/link/reply_writer.py",
+                        old="self.words.ready.eq(self.o.ready & (byte == 3))", new="self.words.ready.eq(byte == 3)"),)),
+    Proof(name="replay-queue", build=replay_queue, claim="o keeps the rule", fault_depth=10,
+          faults=(Fault(name="fetches-on", file="hw/link/replay_queue.py",
+                        old="fetch.eq((fetched != committed) & (~loaded | self.o.ready))", new="fetch.eq(fetched != committed)"),)),
     Proof(name="packet-decoder", build=packet_decoder, claim="o_descriptor and o_payload keep the rule", fault_depth=14,
           faults=(Fault(name="takes-on", file="hw/io/stream_register.py",
                         old=READY, new="self.i.ready.eq(1)"),)),
