@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from coldspike.spec.link import LinkStatus, Request
 
-__all__ = ["Board", "Given", "crc", "decode", "encode", "escaped", "groups_in", "groups_out", "words_of_groups_in", "words_of_groups_out"]  # noqa: E501
+__all__ = ["Board", "Given", "Word", "crc", "decode", "encode", "escaped", "groups_in", "groups_out", "words_of_groups_in",
+           "words_of_groups_out"]
 
 FLAG, ESCAPE, BIT = 0x7E, 0x7D, 0x20
 GROUP = 8
@@ -58,7 +59,8 @@ Word = tuple[int, int]
 def _groups(words: list[Word]):
     for begin in range(0, len(words), GROUP):
         group = words[begin:begin + GROUP]
-        yield bytes([sum(last << n for n, (_, last) in enumerate(group))]), b"".join(data.to_bytes(4, "little") for data, _ in group)  # noqa: E501
+        flags = sum(last << n for n, (_, last) in enumerate(group))
+        yield bytes([flags]), b"".join(data.to_bytes(4, "little") for data, _ in group)
 
 
 def groups_in(words: list[Word]) -> bytes:

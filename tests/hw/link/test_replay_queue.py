@@ -88,7 +88,8 @@ def test_random_operations(depth, seed):
 @pytest.mark.parametrize("depth", [2, 4, 8])
 def test_order_over_many_rounds(depth):
     """Only good words, none ever given up: as many come out as went in, over many times the depth."""
-    written, taken = run(depth, 500, 3, lambda cycle: {"write": 0.8, "take": 0 if cycle % 50 < 20 else 0.9, "commit": 1, "release": 1})  # noqa: E501
+    written, taken = run(depth, 500, 3, lambda cycle: {
+        "write": 0.8, "take": 0 if cycle % 50 < 20 else 0.9, "commit": 1, "release": 1})
     assert taken > 20 * depth and 0 <= written - taken <= depth
 
 
