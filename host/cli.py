@@ -6,6 +6,7 @@ import sys
 import typer
 
 from .command_bench import bench
+from .command_board import board
 from .command_experiment import experiment
 from .command_generate import generate
 from .command_info import info
@@ -24,7 +25,7 @@ ClickException = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(name="coldspike", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train spiking neural networks on an accelerator, simulated cycle by cycle from its RTL.")
-for command in (train, verify, reference, experiment, generate, info, bench, probe):
+for command in (train, verify, reference, experiment, generate, info, bench, board, probe):
     app.command()(command)
 
 

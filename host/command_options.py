@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Collection
-from dataclasses import fields
 from typing import Annotated
 
 import typer
 
 from .defaults import defaults_by_data
+from .option_values import options_of
 from .options import TrainOptions
 
 __all__ = ["parameter", "signature"]
@@ -30,9 +30,9 @@ def parameter(name: str, kind: type, default, *names: str, **details) -> inspect
 
 
 def signature(*own: inspect.Parameter, without: Collection[str] = ()) -> inspect.Signature:
-    """A command's own parameters, then every field of ``TrainOptions`` but those named, absent unless given."""
+    """A command's own parameters, then every option of ``TrainOptions`` but those named, absent unless given."""
     out = list(own)
-    for f in fields(TrainOptions):
+    for f in options_of(TrainOptions).values():
         if f.name not in without:
             text = f.metadata["help"] + (f": {', '.join(f.metadata['choices'])}" if f.metadata["choices"] else "")
             out.append(parameter(f.name, f.metadata["kind"] | None, None, help=text,

@@ -1,6 +1,7 @@
 """``coldspike train``: a network learns on an accelerator."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def train(config: Path | None, out: Path | None, resume_from: Path | None, as_js
     screen = Console(stderr=True)
     with board(begun.device if begun else chosen_device(given, config)) as device:
         core = device and device.config
-        options = begun.on(core) if begun else resolve(given, config, core)
+        options = dataclasses.replace(begun, core=core) if begun else resolve(given, config, core)
         folder = run_folder(options, out, resume_from)
         if checkpoint:
             check_build(checkpoint, options, folder)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..spec.config import CoreConfig
+from ..spec.link import BoardFacts
 from .device import Device
 from .problems import OptionError, Problem
 
 if TYPE_CHECKING:
+    from ..sim.board import SimulatedBoard
+    from ..sim.terminal import Terminal
     from .serial_device import SerialDevice
 
-__all__ = ["CHOICE", "DEVICES", "SERIAL", "is_device", "is_serial", "open_device", "open_serial"]
+__all__ = ["CHOICE", "DEVICES", "SERIAL", "is_device", "is_serial", "open_device", "open_serial", "serve_board"]
 
 DEVICES = ("simulated", "golden")
 SERIAL = "serial:"
@@ -91,3 +96,35 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
             raise OptionError(f"stall = {stall}, exact_choice = {exact_choice}: a board knows neither; use 'simulated' or 'golden'")
         return open_serial(name, config)
     raise OptionError(f"device {name!r} is unknown; {CHOICE}")
+
+
+@contextlib.contextmanager
+def serve_board(path: Path, config: CoreConfig, *, clock: int, faults: float = 0.0, seed: int = 0,
+                status: Callable[[str], None] | None = None) -> Iterator[tuple[SimulatedBoard, Terminal]]:
+    """A simulated board with the build ``config`` that serves at the serial port ``path`` until the block ends.
+
+    Parameters
+    ----------
+    clock : Hz. faults, seed : of the wire (sim.terminal.Wire). status : called with a line before each step of a first build.
+
+    Raises
+    ------
+    Problem : a value is refused, or the board cannot be built here (one line with the remedy).
+    """
+    from ..sim.board import SimulatedBoard
+    from ..sim.terminal import Terminal
+    from ..sim.toolchain import ToolchainError
+
+    least = 4 * BoardFacts.baud
+    if clock < least:
+        raise OptionError(f"--clock {clock}: {BoardFacts.baud:,} baud need at least {least}")
+    if not 0 <= faults < 1:
+        raise OptionError(f"--faults {faults}: a probability from 0 to below 1 is needed")
+    if path.exists() and not path.is_symlink():
+        raise OptionError(f"{path} is there already and is no serial port of a simulated board; name another")
+    try:
+        board = SimulatedBoard(config, BoardFacts(name="simulated", clock=clock), status=status)
+    except (ToolchainError, OSError) as error:
+        raise Problem(f"the simulated board cannot be built: {error}") from error
+    with board, Terminal(board, path, faults=faults, seed=seed) as terminal:
+        yield board, terminal

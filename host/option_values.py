@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import field
+from dataclasses import field, fields
 
 from ..spec.config import Rule
 from .builds import layer_sizes
 from .problems import OptionError
 
-__all__ = ["LISTS", "comma_numbers", "convert", "flag", "option"]
+__all__ = ["LISTS", "comma_numbers", "convert", "flag", "option", "options_of"]
 
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales", "initial_scale")
 
@@ -18,6 +18,11 @@ def option(text: str, kind: type, default=None, choices: Collection[str] = (), r
     others refuse what is not the default."""
     owners = "" if len(rules) == len(Rule) else ", ".join(rules) + ": "
     return field(default=default, metadata={"help": owners + text, "kind": kind, "choices": tuple(choices), "rules": rules})
+
+
+def options_of(described: type) -> dict[str, dataclasses.Field]:
+    """Fields of a data class that ``option`` made, by name."""
+    return {f.name: f for f in fields(described) if "kind" in f.metadata}
 
 
 def flag(name: str) -> str:

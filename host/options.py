@@ -1,11 +1,10 @@
 """Options of a training run: one description that the command line, the TOML file and the run's record share."""
 
-import copy
 import dataclasses
 import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import tomli_w
@@ -18,7 +17,7 @@ from .board import build_options, fitting_layers
 from .builds import build
 from .data import DATA_SETS, EVENT_SETS, DataSet, load
 from .devices import CHOICE, DEVICES, is_device, is_serial
-from .option_values import LISTS, convert, flag, option
+from .option_values import LISTS, convert, flag, option, options_of
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .rate_based import CODINGS, RateOptions
@@ -35,7 +34,8 @@ TTFS, SPARSE, RATE = (Rule.TTFS,), (Rule.SPARSE_BPTT,), (Rule.RATE,)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Options of ``coldspike train`` after defaults were filled in; each field's help text says what it means.
+    """Options of ``coldspike train`` after defaults were filled in; each field's help text says what it means. ``core`` is no
+    option: the build where there is one already, a board's.
 
     Raises OptionError for a value that cannot run, by name.
     """
@@ -98,12 +98,13 @@ class TrainOptions:
     job_entries: int | None = option("active neurons of a sample that each half of the tape holds", int, rules=SPARSE)
     checkpoint_seconds: float = option("longest time between checkpoints", float, 60.0)
     plot: bool = option("draw curve.png and curve.svg (needs matplotlib)", bool, True)
+    core: CoreConfig | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        for f in fields(self):
-            value, choices = getattr(self, f.name), f.metadata["choices"]
+        for name, f in options_of(TrainOptions).items():
+            value, choices = getattr(self, name), f.metadata["choices"]
             if choices and value is not None and value not in choices:
-                raise OptionError(f"{flag(f.name)} {value!r} is unknown; choose one of: {', '.join(choices)}")
+                raise OptionError(f"{flag(name)} {value!r} is unknown; choose one of: {', '.join(choices)}")
         if not is_device(self.device):
             raise OptionError(f"--device {self.device!r} is unknown; {CHOICE}")
         least = {"epochs": 1, "batch_size": 1, "interval": 1, "seed": 0, "checkpoint_seconds": 0}
@@ -125,9 +126,9 @@ class TrainOptions:
             raise OptionError(f"--rules {unknown[0]!r} is unknown; choose of: {', '.join(Rule)}")
         if self.rule not in built:
             raise OptionError(f"--rules {self.rules}: --rule {self.rule} is not among them; add it")
-        for f in fields(self):
-            if self.rule not in f.metadata["rules"] and getattr(self, f.name) != f.default:
-                raise OptionError(f"{flag(f.name)} {getattr(self, f.name)}: rule {self.rule} knows none; leave it out, or choose "
+        for name, f in options_of(TrainOptions).items():
+            if self.rule not in f.metadata["rules"] and getattr(self, name) != f.default:
+                raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
                                   "another --rule")
         if self.steps is None and self.data in EVENT_SETS:
             remedy = "use --coding spikes" if self.rule == Rule.RATE else f"add --rule {Rule.SPARSE_BPTT}, or --rule {Rule.RATE}"
@@ -160,17 +161,9 @@ class TrainOptions:
         named = {"steps": "timesteps"}
         return kind and kind(**{f.name: getattr(self, named.get(f.name, f.name)) for f in fields(kind)})
 
-    _core = None  # no field: the build of a board
-
-    def on(self, core: CoreConfig) -> "TrainOptions":
-        """The same for a build that is there already."""
-        out = copy.copy(self)
-        object.__setattr__(out, "_core", core)
-        return out
-
     def _build(self) -> CoreConfig:
-        if self._core is not None:
-            return self._core
+        if self.core is not None:
+            return self.core
         return build(self.layers, lanes=self.lanes, optimizer=Optimizer(self.optimizer), weight_decay=self.weight_decay != 0,
                      weight_fraction=self.weight_fraction, gradient_memory=self.gradient_memory,
                      feedback_precision=self.feedback_precision, partial_transport=needs_choice(self.transport),
@@ -212,7 +205,7 @@ class TrainOptions:
 
     def plain(self) -> dict:
         """Values by name as JSON and TOML can hold them, spelled as on the command line; None is left out."""
-        out = {f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self)}
+        out = {f.name.replace("_", "-"): getattr(self, f.name) for f in options_of(TrainOptions).values()}
         out["layers"] = "-".join(map(str, self.layers))
         for name in LISTS:
             value = getattr(self, name)
@@ -234,8 +227,7 @@ def read_file(path: Path) -> dict:
         raise OptionError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OptionError(f"{path} is not TOML: {error}") from error
-    known = {f.name: f for f in fields(TrainOptions)}
-    out = {}
+    known, out = options_of(TrainOptions), {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in known:
@@ -246,14 +238,14 @@ def read_file(path: Path) -> dict:
 
 def explicit(given: dict, file: Path | None) -> dict:
     """Options that the user named: those of ``given`` that are not None, over those of ``file``."""
-    known = {f.name: f for f in fields(TrainOptions)}
+    known = options_of(TrainOptions)
     chosen = read_file(file) if file else {}
     return chosen | {n: convert(known[n], value, "command line") for n, value in given.items() if value is not None}
 
 
 def chosen_device(given: dict, file: Path | None = None) -> str:
     """The device that ``resolve`` finds."""
-    return explicit(given, file).get("device", TrainOptions.__dataclass_fields__["device"].default)
+    return explicit(given, file).get("device", options_of(TrainOptions)["device"].default)
 
 
 def resolve(given: dict, file: Path | None = None, core: CoreConfig | None = None) -> TrainOptions:
@@ -265,7 +257,7 @@ def resolve(given: dict, file: Path | None = None, core: CoreConfig | None = Non
     chosen = explicit(given, file)
     if core is not None:
         chosen |= build_options(chosen, core)
-    named = TrainOptions.__dataclass_fields__
+    named = options_of(TrainOptions)
     usual = defaults.defaults(*(chosen.get(name, named[name].default) for name in ("rule", "data")))
     scheme = [chosen.get(name, named[name].default) for name in ("feedback", "transport")]
     if not has_interval(*scheme):
@@ -276,8 +268,7 @@ def resolve(given: dict, file: Path | None = None, core: CoreConfig | None = Non
             usual["timesteps"] = min(usual["timesteps"], core.max_steps)
     depth = len(chosen.get("layers", usual["layers"])) - 1
     usual |= {name: defaults.fitted(usual[name], depth) for name in LISTS if name in usual}
-    options = TrainOptions(**usual | chosen)
-    return options if core is None else options.on(core)
+    return TrainOptions(**usual | chosen, core=core)
 
 
 def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:
@@ -285,7 +276,7 @@ def resume(stored: dict, given: dict, file: Path | None = None) -> TrainOptions:
 
     Raises OptionError, by name, for an option whose change would make it another run.
     """
-    known = {f.name.replace("_", "-"): f for f in fields(TrainOptions)}
+    known = {name.replace("_", "-"): f for name, f in options_of(TrainOptions).items()}
     options = TrainOptions(**{known[n].name: convert(known[n], value, "checkpoint") for n, value in stored.items()})
     chosen = explicit(given, file)
     for name, value in chosen.items():

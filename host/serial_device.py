@@ -119,10 +119,7 @@ class Description:
             facts = json.loads(plain)
             if not isinstance(facts["board"], str) or not {type(facts["clock"]), type(facts["baud"])} <= {int}:
                 raise ValueError("board, clock or baud is of another type")
-            known = CoreConfig.__dataclass_fields__
-            if different := sorted(facts["core"].keys() ^ known.keys()):
-                raise ValueError(f"another release's configuration, it differs in {', '.join(different)}")
-            return cls(board=facts["board"], clock=facts["clock"], baud=facts["baud"], config=CoreConfig(**facts["core"]))
+            return cls(board=facts["board"], clock=facts["clock"], baud=facts["baud"], config=CoreConfig.from_dict(facts["core"]))
         except KeyError as error:
             raise ValueError(f"{error} is missing") from error
         except (TypeError, AttributeError, zlib.error, RecursionError) as error:

@@ -265,6 +265,18 @@ class CoreConfig:
         plain = {k: str(v) if isinstance(v, StrEnum) else v for k, v in dataclasses.asdict(self).items()}
         return plain | {"rules": [str(rule) for rule in self.rules]}
 
+    @classmethod
+    def from_dict(cls, plain: dict) -> "CoreConfig":
+        """The configuration that ``as_dict`` gave. Raises ValueError, with one line, for another release's, or what is none."""
+        if not isinstance(plain, dict):
+            raise ValueError("a configuration is an object")
+        if different := sorted(plain.keys() ^ cls.__dataclass_fields__.keys()):
+            raise ValueError(f"another release's configuration, it differs in {', '.join(different)}")
+        try:
+            return cls(**plain)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+
     def digest(self, *facts: str) -> int:
         """32-bit identity of this configuration together with ``facts`` (such as the register map)."""
         text = json.dumps([self.as_dict(), *facts], sort_keys=True)

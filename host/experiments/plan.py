@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
+from ..option_values import options_of
 from ..options import TrainOptions, resolve
 
 __all__ = ["EXPERIMENTS", "Experiment", "Run", "Study"]
@@ -26,7 +27,8 @@ class Run:
     def key(self) -> str:
         """Name of the result: readable, and different for different results (an option at its default leaves no mark)."""
         options = self.options
-        marks = {f.name.replace("_", "-") for f in fields(options) if f.name not in FREE and getattr(options, f.name) != f.default}
+        marks = {name.replace("_", "-") for name, f in options_of(TrainOptions).items()
+                 if name not in FREE and getattr(options, name) != f.default}
         plain = {name: value for name, value in options.plain().items() if name in marks}
         digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
         kind = options.feedback if options.transport == "full" else f"{options.feedback}-{options.transport}"
