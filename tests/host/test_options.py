@@ -1,4 +1,3 @@
-import dataclasses
 import math
 import re
 import tomllib
@@ -7,6 +6,7 @@ import pytest
 
 from coldspike.host.command_options import default_text
 from coldspike.host.data import EVENT_SETS
+from coldspike.host.option_values import options_of
 from coldspike.host.options import TrainOptions, resolve, resume
 from coldspike.host.problems import OptionError
 from coldspike.spec.config import Rule, Schedule
@@ -126,7 +126,7 @@ def test_a_run_does_not_become_another(given, message):
 
 
 def test_every_option_says_what_it_is():
-    assert all(field.metadata["help"] for field in dataclasses.fields(TrainOptions))
+    assert all(field.metadata["help"] for field in options_of(TrainOptions).values())
 
 
 def test_a_rule_refuses_the_options_of_another_by_name():
@@ -253,7 +253,7 @@ def test_a_default_for_each_layer_fits_a_network_of_another_depth():
 
 
 def test_the_help_names_the_rules_that_know_an_option():
-    texts = {f.name: f.metadata["help"] for f in dataclasses.fields(TrainOptions)}
+    texts = {f.name: f.metadata["help"] for f in options_of(TrainOptions).values()}
     assert texts["clip"].startswith("ttfs: ") and texts["tau"].startswith("sparse-bptt: ") and texts["leak"].startswith("rate: ")
     assert texts["timesteps"].startswith("sparse-bptt, rate: ") and texts["gradient_memory"].startswith("ttfs, rate: ")
     assert texts["epochs"] == "passes over the training samples"

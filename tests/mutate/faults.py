@@ -1,10 +1,10 @@
-"""Deliberate faults, each with the cheapest comparison that must find it."""
+"""Deliberate faults, each with the cheapest comparison or test that must find it."""
 
 from dataclasses import dataclass
 
 from tests import faulty
 
-__all__ = ["FAULTS", "Check", "Fault"]
+__all__ = ["FAULTS", "Check", "Fault", "UnitTest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,22 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnitTest:
+    """A file of tests, for what stands beside the accelerator, where no comparison of devices gets to."""
+
+    file: str
+
+    def words(self) -> str:
+        """The file, for people."""
+        return self.file
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fault(faulty.Fault):
     """``why`` says what breaks, ``check`` must find it."""
 
     why: str
-    check: Check
+    check: Check | UnitTest
 
 
 SGD = Check()  # the hidden layers have one and three blocks of lanes, the last one not full
@@ -285,4 +296,24 @@ TIMING = [
           why="skipped columns are not thought to hide the pipeline's drain"),
 ]
 
-FAULTS = HARDWARE + MODEL + TIMING + OVER_TIME_FAULTS + RATE_FAULTS
+UART, FRAMES, QUEUE, LINK = (UnitTest(file=f"tests/hw/link/test_{name}.py")
+                             for name in ("uart", "frames", "replay_queue", "serial_link"))
+
+LINK_FAULTS = [
+    Fault(name="link-stop-bit", file="hw/link/uart_receiver.py", check=UART, old="self.valid.eq(rx)", new="self.valid.eq(1)",
+          why="a byte without stop bit is taken"),
+    Fault(name="link-crc", file="hw/link/frame_receiver.py", check=FRAMES, old="crc.match_detected & (count == CRC_BYTES)",
+          new="(count == CRC_BYTES)", why="a frame that was changed on the wire is taken"),
+    Fault(name="link-rewind", file="hw/link/replay_queue.py", check=QUEUE, old="fetched.eq(released), loaded.eq(0)",
+          new="loaded.eq(0)", why="words of a lost reply do not come again"),
+    Fault(name="link-rollback", file="hw/link/request_server.py", check=LINK, old="self.rollback.eq(self.end)",
+          new="self.rollback.eq(0)", why="words of a broken frame arrive with the next one's"),
+    Fault(name="link-twice", file="hw/link/request_server.py", check=LINK,
+          old="last.eq(asked.sequence), kind.eq(asked.kind), count.eq(0)]",
+          new="last.eq(asked.sequence - 1), kind.eq(asked.kind), count.eq(0)]",
+          why="a request that is sent again is carried out again"),
+    Fault(name="link-clear", file="hw/link/serial_link.py", check=LINK, old="outbound.clear.eq(server.clear)",
+          new="outbound.clear.eq(0)", why="results from before a HELLO come after it"),
+]
+
+FAULTS = HARDWARE + MODEL + TIMING + OVER_TIME_FAULTS + RATE_FAULTS + LINK_FAULTS

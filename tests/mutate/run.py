@@ -1,12 +1,14 @@
 """Mutation test: ``python -m tests.mutate.run [--list] [--only NAME ...] [--jobs N] [--cache DIR]``.
 
 Every fault of tests/mutate/faults.py is put, alone, into a copy of the sources; the comparison that its entry names must then find
-values that differ. A comparison that crashes, or cannot be built, says nothing and fails the run as a fault does that survives.
+values that differ, or an assertion of the test fail. What crashes, or cannot be built, says nothing and fails the run as a fault
+does that survives.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.faulty import SOURCES, copy_sources, mutated
-from tests.mutate.faults import FAULTS, Check, Fault
+from tests.mutate.faults import FAULTS, Check, Fault, UnitTest
 
 __all__ = ["Outcome", "main", "run_check"]
 
-PACKAGES = ("spec", "hw", "model", "sim", "host")
+PACKAGES = ("spec", "hw", "model", "sim", "host", "tests")
 CHECK = Path(__file__).with_name("check.py")
 TIMEOUT = 1800
 CAUGHT, SURVIVED, BROKEN = "caught", "SURVIVED", "BROKEN"
@@ -29,38 +31,56 @@ CAUGHT, SURVIVED, BROKEN = "caught", "SURVIVED", "BROKEN"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a comparison ended: ``verdict`` is CAUGHT (values differ), SURVIVED (all equal) or BROKEN; ``detail`` in words."""
+    """How a check ended: ``verdict`` is CAUGHT (values differ), SURVIVED (all equal) or BROKEN; ``detail`` in words."""
 
     verdict: str
     detail: str
     seconds: float
 
 
-def run_check(check: Check, sources: Path, room: Path, cache: Path, fault: Fault | None = None) -> Outcome:
-    """Compares in a copy of ``sources`` below ``room``, with ``fault`` in it if there is one."""
+def run_check(check: Check | UnitTest, sources: Path, room: Path, cache: Path, fault: Fault | None = None) -> Outcome:
+    """Compares, or tests, in a copy of ``sources`` below ``room``, with ``fault`` in it if there is one."""
     begin, root = time.monotonic(), room / "coldspike"
     copy_sources(sources, root, PACKAGES)
     (root / "__init__.py").touch()  # a regular package takes precedence over an editable installation
     if fault:
         (root / fault.file).write_text(mutated(fault, sources))
     environment = os.environ | {"PYTHONPATH": str(room), "COLDSPIKE_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1",
-                                "OMP_NUM_THREADS": "1"}  # tiny tensors: threads would only wait for each other
-    command = [sys.executable, "-P", str(CHECK), str(root), json.dumps(asdict(check))]
+                                "OMP_NUM_THREADS": "1",  # tiny tensors: threads would only wait for each other
+                                "COLUMNS": "1000"}  # pytest cuts its lines there
+    command, judge = [str(CHECK), str(root), json.dumps(asdict(check))], compared
+    if isinstance(check, UnitTest):
+        command, judge = ["-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", str(root / check.file)], tested
     try:
-        done = subprocess.run(command, env=environment, cwd=room, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run([sys.executable, "-P", *command], env=environment, cwd=room, capture_output=True, text=True,
+                              timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         return Outcome(verdict=BROKEN, detail=f"no end after {TIMEOUT} s", seconds=time.monotonic() - begin)
     finally:
         shutil.rmtree(room, ignore_errors=True)
-    seconds = time.monotonic() - begin
+    verdict, detail = judge(done)
+    return Outcome(verdict=verdict, detail=detail, seconds=time.monotonic() - begin)
+
+
+def compared(done: subprocess.CompletedProcess) -> tuple[str, str]:
+    """Verdict and detail of a comparison's process."""
     if done.returncode not in (0, 1) or not done.stdout.startswith("{"):
-        detail = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
-        return Outcome(verdict=BROKEN, detail=detail, seconds=seconds)
+        return BROKEN, done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
     result = json.loads(done.stdout.splitlines()[-1])
     if not result["mismatches"]:
-        return Outcome(verdict=SURVIVED, detail=f"{result['values']:,} values equal", seconds=seconds)
+        return SURVIVED, f"{result['values']:,} values equal"
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result["mismatches"].items())
-    return Outcome(verdict=CAUGHT, detail=f"of {result['values']:,} values differ: {counts}", seconds=seconds)
+    return CAUGHT, f"of {result['values']:,} values differ: {counts}"
+
+
+def tested(done: subprocess.CompletedProcess) -> tuple[str, str]:
+    """Verdict and detail of a test's process: an assertion must fail, another exception says nothing."""
+    last = (done.stdout.strip() or done.stderr.strip()).rpartition("\n")[2]
+    if done.returncode == 0:
+        return SURVIVED, last
+    for name, reason in re.findall(r"^FAILED \S*::(.+?) - (.*)", done.stdout, re.MULTILINE):
+        return CAUGHT if re.match("assert |AssertionError", reason) else BROKEN, f"{name}: {reason[:80]}"
+    return BROKEN, last or f"exit code {done.returncode}"
 
 
 def run_all(faults: list[Fault], jobs: int, cache: Path | None) -> int:

@@ -70,7 +70,7 @@ def test_receiver_takes_the_first_frame_without_a_flag_before_it():
 def test_receiver_drops_garbage_around_frames():
     rng, stream, sent = random.Random(4), b"", bodies(20, 8, 4)
     for body in sent:
-        garbage = bytes(rng.choice([0x7D, 0x7E, rng.randrange(256)]) for _ in range(rng.randrange(12)))
+        garbage = bytes(rng.choice([0x7D, 0x7E, *rng.randbytes(6)]) for _ in range(rng.randrange(12)))
         stream += garbage + encode(body)
     assert received(stream) == sent == decode(stream, shortest=0)
 

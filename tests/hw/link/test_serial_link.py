@@ -231,6 +231,21 @@ def test_a_repeated_number_is_the_last_request_whatever_it_says():
     play(scenario)
 
 
+def test_frames_that_are_too_short_are_dropped():
+    """None is taken for the rest of the request before it."""
+    async def scenario(world):
+        await world.ask(hello(0))
+        for make in (lambda: read(world, 4), lambda: write(world, 0x010, 7), lambda: exchange(world, [(1, 1)] * 2, 2),
+                     lambda: b"\x04\x09"):
+            await world.ask(make())
+            for body in (b"", bytes([number(world)]), bytes([number(world, 0)])):
+                await world.send(encode(body))
+                await world.silence(30)
+        await world.ask(read(world, 0x010))
+
+    play(scenario)
+
+
 def test_numbers_wrap_and_all_others_are_refused():
     async def scenario(world):
         await world.ask(hello(255))
