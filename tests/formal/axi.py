@@ -1,9 +1,10 @@
-"""AXI ports: the rule of the channels that the device drives, transactions of the slave, and the pins of the whole."""
+"""AXI ports: the rule of the channels that the device drives, transactions of slave and master, and the pins of the whole."""
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal
 
 from coldspike.hw.io.axi_lite import AxiLiteSlave, Response
 from coldspike.hw.io.register_file import RegisterFile
+from coldspike.hw.link.register_access import RegisterAccess
 from coldspike.hw.top import Coldspike
 
 from .bench import Bench
@@ -71,6 +72,54 @@ def slave():
     return bench
 
 
+def master():
+    """One command at a time, whose address and data stand until ``done``; the slave answers what it has taken, once."""
+    bench = Bench(dut := RegisterAccess(4))
+    bus, m = dut.bus, bench.m
+    under_way, reads = Signal(name="under_way"), Signal(name="reads")
+    bench.assume(~(dut.read & dut.write))
+    bench.assume(~under_way | ~(dut.read | dut.write))
+    bench.assume(~under_way | bench.steady(Cat(dut.address, dut.data)))
+    with m.If(dut.read | dut.write):
+        m.d.sync += [under_way.eq(1), reads.eq(dut.read)]
+    with m.Elif(dut.done):
+        m.d.sync += under_way.eq(0)
+
+    answered = Signal(name="answered")  # since the command
+    with m.If((bus.rvalid & bus.rready) | (bus.bvalid & bus.bready)):
+        m.d.sync += answered.eq(1)
+    with m.If(dut.read | dut.write):
+        m.d.sync += answered.eq(0)
+    taken = {}
+    for name, valid, ready, facts, is_mine in (("ar", bus.arvalid, bus.arready, bus.araddr, reads),
+                                               ("aw", bus.awvalid, bus.awready, bus.awaddr, ~reads),
+                                               ("w", bus.wvalid, bus.wready, Cat(bus.wdata, bus.wstrb), ~reads)):
+        taken[name] = Signal(name=f"taken_{name}")
+        with m.If(valid & ready):
+            m.d.sync += taken[name].eq(1)
+        with m.If(dut.read | dut.write):
+            m.d.sync += taken[name].eq(0)
+        bench.require(bench.kept(valid, ready, facts))
+        bench.require(valid == (under_way & is_mine & ~taken[name]))  # offered at once, and taken once for a command
+    bench.assume(~bus.rvalid | (under_way & reads & taken["ar"] & ~answered))
+    bench.assume(~bus.bvalid | (under_way & ~reads & taken["aw"] & taken["w"] & ~answered))
+    bench.require(bus.rready == (under_way & reads & ~answered))
+    bench.require(bus.bready == (under_way & ~reads & ~answered))
+    bench.require(~bus.arvalid | (bus.araddr == dut.address))
+    bench.require(~bus.awvalid | (bus.awaddr == dut.address))
+    bench.require(~bus.wvalid | ((bus.wdata == dut.data) & bus.wstrb.all()))
+
+    bench.require(dut.done == (under_way & answered))  # in the cycle after the answer, once
+    answer = Signal(34, name="answer")
+    with m.If(bus.rvalid & bus.rready):
+        m.d.sync += answer.eq(Cat(bus.rdata, bus.rresp))
+    with m.If(bus.bvalid & bus.bready):
+        m.d.sync += answer.eq(Cat(answer[:32], bus.bresp))
+    bench.require(~dut.done | (dut.known == (answer[32:] == Response.OKAY)))
+    bench.require(~dut.done | ~reads | (dut.value == answer[:32]))
+    return bench
+
+
 def register_file():
     bench = Bench(dut := RegisterFile(CONFIG))
     keeps_responses(bench, dut.bus)
@@ -101,6 +150,18 @@ PROOFS = (
     Proof(name="register-file", build=register_file, claim="B and R keep the rule", fault_depth=6,
           faults=(Fault(name="response-withdrawn", file="hw/io/axi_lite.py",
                         old="with m.Elif(axi.rready):", new="with m.Else():"),)),
+    Proof(name="axi-lite-master", build=master, depth=8, fault_depth=8,
+          claim="AR, AW and W keep the rule; one access for each command, with its address and data; its answer is the slave's",
+          faults=(
+              Fault(name="address-withdrawn", file="hw/link/register_access.py",
+                    old="valid.eq(begins | (valid & ~ready))", new="valid.eq(begins)"),
+              Fault(name="address-again", file="hw/link/register_access.py",
+                    old="valid.eq(begins | (valid & ~ready))", new="valid.eq(begins | valid)"),
+              Fault(name="answers-early", file="hw/link/register_access.py",
+                    old="(writing & bus.bvalid)", new="(writing & bus.awready)"),
+              Fault(name="answers-wrong", file="hw/link/register_access.py",
+                    old="with m.If(reading):", new="with m.If(writing):"),
+          )),
     Proof(name="pins", build=pins, claim="m_axis, s_axi_b and s_axi_r keep the rule", fault_depth=8,
           faults=(
               Fault(name="results-run-on", file="hw/top.py",
