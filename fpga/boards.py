@@ -57,7 +57,7 @@ BOARDS = {board.facts.name: board for board in (
         # L2 is GPIO0 of the board's ESP32: low, it restarts into its loader.
         pins={"oscillator": Pin(site="G2"), "rx": Pin(site="M1", pull="UP"), "tx": Pin(site="L4"),
               "button": Pin(site="R1", pull="DOWN"), "led": Pin(site="B2"), "high": Pin(site="L2")},
-        config=CoreConfig.for_network((784, 72, 10), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM, weight_decay=False),
+        config=CoreConfig.for_network((784, 64, 10), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM, weight_decay=False),
     ),
     Board(
         facts=BoardFacts(name="icepi-zero", clock=50_000_000), text="Icepi Zero 1.3, LFE5U-25F",

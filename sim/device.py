@@ -5,7 +5,7 @@ from ctypes import POINTER, byref, c_double, c_int32, c_uint8, c_uint32, c_uint6
 
 import numpy as np
 
-from ..spec.config import CoreConfig
+from ..spec.config import CoreConfig, Rule
 from .build import Status, Top, build_library
 
 __all__ = ["DeviceTimeout", "SimulatedDevice"]
@@ -163,9 +163,14 @@ class SimulatedDevice:
 
 
 def _patience(config: CoreConfig, stall: float) -> int:
-    """Cycles that no packet of this build can need between two words: an update walks every memory a few times."""
+    """Cycles that no packet of this build can need between two words: an update walks every memory a few times, a sample over time
+    a row for each spike, a column for each active neuron and a layer for each step."""
     words = config.weight_tiles * config.lanes + config.gradient_words + config.feedback_words
-    return int((100_000 + 16 * words) / (1 - stall))
+    walks = 0
+    if set(config.rules) != {Rule.TTFS}:
+        walks = config.max_layers * (config.max_steps * (1 + config.max_neurons) + config.job_entries) + config.spike_entries
+    row = config.max_neurons // config.lanes + 16  # words, and the longest pipeline
+    return int((100_000 + 16 * words + walks * row) / (1 - stall))
 
 
 def _load(path: str) -> dict:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldspike.sim.device import DeviceTimeout, SimulatedDevice
+from coldspike.sim.device import DeviceTimeout, SimulatedDevice, _patience
 from coldspike.spec.config import CoreConfig
 
 from .echo import CYCLES, HOLD, HOLD_INPUT, HOLD_READS, HOLD_RESULTS, IRQ, PLAIN, VIOLATIONS, Echo
@@ -130,3 +130,11 @@ def test_wrong_use_is_one_clear_line():
     core.close()
     with pytest.raises(RuntimeError, match="^the simulated device is closed"):
         core.read_register(0)
+
+
+def test_patience_covers_a_dense_sample():
+    """All neurons active in all steps of 784-200-200-10: a sample's backward pass has taken 653,075 cycles, none with a word."""
+    network = {"lanes": 32, "rules": ("sparse-bptt",), "max_steps": 100}
+    few, many = (_patience(CoreConfig.for_network((784, 200, 200, 10), job_entries=jobs, **network), 0.0) for jobs in (2048, 20_000))
+    assert many > 2 * 653_075 and many > few
+    assert _patience(CoreConfig.for_network((784, 200, 10), lanes=32), 0.0) < 500_000
