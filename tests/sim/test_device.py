@@ -135,6 +135,7 @@ def test_wrong_use_is_one_clear_line():
 def test_patience_covers_a_dense_sample():
     """All neurons active in all steps of 784-200-200-10: a sample's backward pass has taken 653,075 cycles, none with a word."""
     network = {"lanes": 32, "rules": ("sparse-bptt",), "max_steps": 100}
-    few, many = (_patience(CoreConfig.for_network((784, 200, 200, 10), job_entries=jobs, **network), 0.0) for jobs in (2048, 20_000))
+    few, many = (_patience(CoreConfig.for_network((784, 200, 200, 10), job_entries=jobs, **network), 0.0)
+                 for jobs in (2048, 20_000))
     assert many > 2 * 653_075 and many > few
     assert _patience(CoreConfig.for_network((784, 200, 10), lanes=32), 0.0) < 500_000
