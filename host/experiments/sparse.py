@@ -67,14 +67,16 @@ COLUMNS = {
 def draw_sparse(figure, found: list[SparseRow]) -> None:
     """Accuracy and speed against w; activity of each hidden layer over training."""
     found = [row for row in found if math.isfinite(row.plain()["window"])]
-    plain = sorted((row.plain() for row in found), key=lambda row: row["window"])
-    windows = [row["window"] for row in plain]
     left, middle, right = figure.subplots(1, 3)
-    left.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain], marker="o",
-                  markersize=4, capsize=3)
+    for group in dict.fromkeys(row.study.group for row in found):
+        plain = sorted((row.plain() for row in found if row.study.group == group), key=lambda row: row["window"])
+        windows, more = [row["window"] for row in plain], f", {group}" if group else ""
+        left.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain],
+                      marker="o", markersize=4, capsize=3, label=group or "the same settings")
+        middle.plot(windows, [row["backward_speedup"] for row in plain], marker="o", markersize=4, label=f"backward{more}")
+        middle.plot(windows, [row["speedup"] for row in plain], marker="s", markersize=4, label=f"forward + backward{more}")
     left.set(xscale="log", xlabel="window w", ylabel="test accuracy, %")
-    middle.plot(windows, [row["backward_speedup"] for row in plain], marker="o", markersize=4, label="backward")
-    middle.plot(windows, [row["speedup"] for row in plain], marker="s", markersize=4, label="forward + backward")
+    left.legend(frameon=False)
     middle.set(xscale="log", yscale="log", xlabel="window w", ylabel="cycles, dense / sparse")
     middle.legend(frameon=False)
     shown = min(found, key=lambda row: abs(row.plain()["window"] - 0.2))

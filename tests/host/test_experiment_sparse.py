@@ -101,14 +101,15 @@ def test_a_row_of_the_table(row, tmp_path):
     text = markdown([row], COLUMNS)
     assert text.count("\n") == 3 and "| w = 0.5 | 1 |" in text and rich_table("title", [row], COLUMNS).row_count == 1
     everything = replace(row, study=replace(row.study, given=row.study.given | {"window": math.inf}))
-    paths = draw("sparse", [row, row, everything], tmp_path)
+    other = replace(row, study=replace(row.study, group="another"))
+    paths = draw("sparse", [row, row, other, everything], tmp_path)
     assert [p.name for p in paths] == ["sparse.png", "sparse.svg"] and all(p.stat().st_size > 1000 for p in paths)
 
 
 def test_the_plan():
-    """The paper's windows; the usual one is repeated on the simulated RTL."""
+    """The paper's windows, a narrow one with finer errors; the usual one is repeated on the simulated RTL."""
     studies = EXPERIMENTS["sparse"].studies
-    assert [study.run(1).options.window for study in studies] == [0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, math.inf]
+    assert [study.run(1).options.window for study in studies] == [0.95, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 0.05, math.inf]
     assert [study.name for study in studies if study.repeated] == ["w = 0.2", "all neurons active"]
-    assert [study.run(1, samples=1000).options.samples for study in studies] == [1000] * 8 + [64]
+    assert [study.run(1, samples=1000).options.samples for study in studies] == [1000] * 9 + [64]
     assert {study.run(1).options.layers for study in studies} == {(784, 200, 200, 10)}
