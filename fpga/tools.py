@@ -24,9 +24,8 @@ def run_tool(name: str, arguments: list[str], room: Path, log: str) -> str:
     if importlib.util.find_spec(PACKAGES[name]) is None:
         raise ToolError(f"{name} is not installed: make setup, or pip install 'coldspike[synth]'")
     program = Path(sys.executable).with_name(name)
-    done = subprocess.run([program, *arguments], cwd=room, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
-    (room / log).write_text(done.stdout)
+    with (room / log).open("w") as file:  # to be looked at while it runs
+        done = subprocess.run([program, *arguments], cwd=room, stdout=file, stderr=subprocess.STDOUT)
     if done.returncode:
         raise ToolError(f"{name} failed (exit status {done.returncode}); see {room / log}")
-    return done.stdout
+    return (room / log).read_text(errors="replace")
