@@ -2,10 +2,11 @@
 hw/readout/over_time.py, hw/backward/step_engine.py and its sweeps."""
 
 import numpy as np
+from torch import Tensor
 
 from ..spec import pipeline as at
 from ..spec.lif import GradientForm, OverTime
-from .exact.arithmetic import counts
+from .exact.arithmetic import counts, places
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
 __all__ = ["backward", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
@@ -15,7 +16,7 @@ def forward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     """[n] cycles of the forward engine."""
     cycles = counts(record.spikes[0]).numpy() + at.STEP_LOAD
     for layer, spikes in zip(network.layout, record.spikes, strict=True):
-        events = spikes.sum(2).numpy()                                     # [n, T]
+        events = spikes.numpy().sum(2)                                     # [n, T]
         adding = at.STEP_TURN + layer.out_blocks * (1 + events)
         if layer.index < network.depth:
             sent = record.scanned[layer.index - 1]
@@ -41,14 +42,11 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     cycles = np.zeros(record.samples, np.int64)
     if not record.train:
         return cycles
-    jobs, form = [each.numpy() for each in record.jobs], network.settings.gradients
     cycles[:] = at.STEP_LOOK
-    learned = record.learned.numpy()
+    learned, form = record.learned.numpy(), network.settings.gradients
     for layer in network.layout:
-        spikes = record.spikes[layer.index - 1].numpy()
-        gradients = np.zeros(record.samples, np.int64)
-        for n in learned.nonzero()[0]:
-            gradients[n] = gradient_sweep(layer, network.config.lanes, spikes[n], jobs[layer.index - 1][n], form)
+        entries = zip(by_sample(record.spikes[layer.index - 1]), by_sample(record.jobs[layer.index - 1]), strict=True)
+        gradients = np.array([gradient_sweep(layer, network.config.lanes, *each, form) for each in entries]) * learned
         errors = np.zeros_like(gradients)
         if layer.index > 1:
             reach = counts(record.jobs[layer.index - 1][:, 1:]).numpy()  # those of m = 0 meet no look
@@ -75,37 +73,40 @@ def ideal_backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.nda
     return cycles * record.learned.numpy()
 
 
+def by_sample(entries: Tensor) -> list[np.ndarray]:
+    """Of each sample of bool [n, T, neurons] the entries' step and neuron, [2, entries], in order."""
+    sample, step, neuron = (axis.numpy() for axis in places(entries))
+    return np.split(np.stack([step, neuron]), np.searchsorted(sample, np.arange(1, len(entries))), axis=1)
+
+
 def gradient_sweep(layer, lanes: int, spikes: np.ndarray, jobs: np.ndarray, form: GradientForm) -> int:
-    """Cycles of one sample's gradient sweep of ``layer``: ``spikes`` [T, n_in] before it, its ``jobs`` [T, n_out]."""
-    by_spikes = form.by_spikes(jobs.sum(), spikes.sum(), layer.n_in, layer.n_out)
-    if by_spikes:
-        growing, reading, blocks = jobs[::-1], spikes[::-1], layer.out_blocks
-    else:
-        growing, reading, blocks = spikes, jobs, layer.in_blocks
-    # Each step's growths, then its readings; by spikes from the last index to the first.
-    most, entries = max(layer.n_in, layer.n_out), []
-    for is_reader, each in enumerate((growing, reading)):
-        step, index = each.nonzero()
-        entries.append((2 * step + is_reader) * most + (most - 1 - index if by_spikes else index))
-    entries = np.sort(np.concatenate(entries))
+    """Cycles of one sample's gradient sweep of ``layer``, from the ``spikes`` before it and its ``jobs`` (see ``by_sample``)."""
+    by_spikes = form.by_spikes(jobs.shape[1], spikes.shape[1], layer.n_in, layer.n_out)
+    growing, reading, blocks = (jobs, spikes, layer.out_blocks) if by_spikes else (spikes, jobs, layer.in_blocks)
     if not by_spikes:
-        if not reading.any():
+        if not reading.size:
             return 1
-        entries = entries[:int((entries // most % 2).nonzero()[0][-1]) + 1]  # nobody looks at what grows later
-    indices = entries % most
-    written, read, safe, grown, end = {}, {}, 0, False, 0
+        growing = growing[:, growing[0] <= reading[0, -1]]  # nobody looks at what grows later
+    # Each step's growths, then its readings; by spikes from the last step and index to the first.
+    most = max(layer.n_in, layer.n_out)
+    keys = np.concatenate([step * 2 * most + neuron for step, neuron in (growing, reading)])
+    readers = np.arange(len(keys)) >= growing.shape[1]
+    keys = (2 * (keys // (2 * most)) + (readers ^ by_spikes)) * most + keys % (2 * most)
+    order = keys.argsort()[::-1 if by_spikes else 1]
+    written, read, safe, grown = [0] * most, [0] * most, 0, False
     now = max(blocks, at.SWEEP_FILL)
-    order = (entries // most % 2).tolist(), (most - 1 - indices if by_spikes else indices).tolist()
-    for is_reader, index in zip(*order, strict=True):
-        if is_reader and not grown:
-            now += 1
-        elif is_reader:
-            begin = max(now, safe, read.get(index, 0))
+    for is_reader, index in zip(readers[order].tolist(), (keys[order] % most).tolist(), strict=True):
+        if not is_reader:
+            begin = written[index]
+            begin = now if now > begin else begin
+            written[index], now, grown = begin + at.SUM_WRITTEN, begin + 1, True
+            known = begin + at.SUM_WRITTEN - index // lanes
+            safe = known if known > safe else safe
+        elif grown:
+            begin = max(now, safe, read[index])
             read[index], now = begin + at.GRADIENT_REUSE, begin + blocks
-            end = now + at.SWEEP_DRAIN - 1
         else:
-            begin = max(now, written.get(index, 0))
-            written[index], grown = begin + at.SUM_WRITTEN, True
-            safe, now = max(safe, begin + at.SUM_WRITTEN - index // lanes), begin + 1
-            end = now + at.SWEEP_DRAIN - 1
-    return max(end, now if len(entries) else 0) + 1
+            now += 1
+    if grown:
+        return now + at.SWEEP_DRAIN
+    return (now if len(order) else 0) + 1

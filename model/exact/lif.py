@@ -3,7 +3,7 @@
 Tensors are [n, T, neurons] unless said otherwise. Index t of potentials stands for V[t], of the readout's for V[t + 1].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from torch import Tensor
 from ...spec.config import CoreConfig
 from ...spec.formats import Q
 from ...spec.lif import DECAY, SURROGATE, SURROGATE_SLOPE, LifFormats, LifSettings
-from .arithmetic import RECIPROCAL_BITS, count, reciprocal, round_shift, saturate
+from .arithmetic import RECIPROCAL_BITS, count, places, reciprocal, round_shift, saturate
 
-__all__ = ["LifSpikes", "currents", "decay", "decayed_sums", "fire", "integrate", "surrogate"]
+__all__ = ["LifSpikes", "by_steps", "currents", "decay", "decayed_sums", "fire", "integrate", "surrogate"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class LifSpikes:
     surrogate: Tensor
     saturations: int
 
+    def of(self, samples: Tensor) -> "LifSpikes":
+        """Those of some samples, bool [n]; the saturations remain the batch's."""
+        return replace(self, potential=self.potential[samples], fired=self.fired[samples], active=self.active[samples],
+                       surrogate=self.surrogate[samples])
+
 
 def currents(weight: Tensor, spikes: Tensor) -> Tensor:
     """I_j[t], the sum of the weights of the step's spikes: ``weight`` [n_out, n_in], ``spikes`` bool [n, T, n_in].
@@ -37,7 +42,7 @@ def currents(weight: Tensor, spikes: Tensor) -> Tensor:
     Event by event, in float64: 2^16 weights of 18 bits are far from its 53.
     """
     n, steps, _ = spikes.shape
-    sample, step, index = spikes.nonzero().unbind(1)
+    sample, step, index = places(spikes)
     counts = torch.bincount(sample * steps + step, minlength=n * steps)
     summed = torch.nn.functional.embedding_bag(index, weight.T.double().contiguous(), counts.cumsum(0) - counts, mode="sum")
     return summed.to(torch.int64).view(n, steps, -1)
@@ -46,6 +51,9 @@ def currents(weight: Tensor, spikes: Tensor) -> Tensor:
 def decay(decays: Tensor, values: Tensor, steps: Tensor | int) -> Tensor:
     """``values`` as ``steps`` steps without input leave them: rounded once, however many; ``steps`` broadcasts. ``decays`` :
     those of the settings."""
+    if isinstance(steps, int):
+        factor = int(decays[steps])
+        return values if factor == DECAY.one else round_shift(values * factor, DECAY.fraction)
     factor = decays[steps]
     return torch.where(factor == DECAY.one, values, round_shift(values * factor, DECAY.fraction))
 
@@ -70,7 +78,8 @@ def fire(config: CoreConfig, settings: LifSettings, current: Tensor) -> LifSpike
     potential, saturations = integrate(config, settings, current[:, :-1], one)  # nobody asks for V[T]
     active = (potential - one).abs() < settings.window
     passed = torch.zeros_like(potential)
-    passed[active] = surrogate(config, potential[active])
+    entries = places(active)
+    passed[entries] = surrogate(config, potential[entries])
     return LifSpikes(potential, potential > one, active, passed, saturations)
 
 
@@ -86,15 +95,25 @@ def decayed_sums(form: Q, decays: list[int], amounts: Tensor, grows: Tensor, wan
     """Each neuron's sum over the steps k <= t at which it ``grows`` (bool [n, T, neurons]) of beta^(t - k) times the amount;
     rounded where it grows and where it is looked at, not in between; and how many growths saturated.
 
-    ``wanted`` bool [n, T] : where they are looked at; one row [neurons] for each, in its order.
+    ``amounts`` broadcasts to ``grows``. ``wanted`` bool [n, T] : where they are looked at; one row [neurons] for each, in order.
     """
-    powers, value = torch.tensor(decays), torch.zeros(grows.shape[0], grows.shape[2], dtype=torch.int64)
-    last, saturations = torch.zeros_like(value), 0
-    out = torch.zeros(int(wanted.sum()), grows.shape[2], dtype=torch.int64)
-    place = wanted.flatten().cumsum(0).view_as(wanted) - 1
-    for t, (amount, grown, rows) in enumerate(zip(amounts.unbind(1), grows.unbind(1), wanted.unbind(1), strict=True)):
-        here = grown.nonzero(as_tuple=True)
-        value[here], over = saturate(decay(powers, value[here], t - last[here]) + amount[here], form)
-        last[here], saturations = t, saturations + count(over)
-        out[place[rows, t]] = decay(powers, value[rows], t - last[rows])
+    n, steps, neurons = grows.shape
+    powers, saturations = torch.tensor(decays), 0
+    value, last = torch.zeros(2, n, neurons, dtype=torch.int64)
+    out = torch.zeros(count(wanted), neurons, dtype=torch.int64)
+    growths, looks = by_steps(grows), by_steps(wanted)
+    amounts, row = amounts.expand(n, steps, neurons), wanted.flatten().cumsum(0).view_as(wanted) - 1
+    for t, (grown, (rows,)) in enumerate(zip(growths, looks, strict=True)):
+        if len(grown[0]):
+            value[grown], over = saturate(decay(powers, value[grown], t - last[grown]) + amounts[:, t][grown], form)
+            last[grown], saturations = t, saturations + count(over)
+        if len(rows):
+            out[row[rows, t]] = decay(powers, value[rows], t - last[rows])
     return out, saturations
+
+
+def by_steps(entries: Tensor) -> list[tuple[Tensor, ...]]:
+    """Indices of the True elements of bool [n, T, ...], for each step the other axes'."""
+    step, *others = places(entries.transpose(0, 1))
+    sizes = torch.bincount(step, minlength=entries.shape[1]).tolist()
+    return list(zip(*(axis.split(sizes) for axis in others), strict=True))

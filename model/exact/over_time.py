@@ -193,8 +193,7 @@ class SparseBpttNetwork(ExactNetwork):
         jobs = [sparse_bptt.output_jobs(self.config, settings, potential[learned], logit[learned], labels[learned])]
         for l in range(self.depth, 0, -1):
             if l < self.depth:
-                below = LifSpikes(**{name: value[learned] if isinstance(value, Tensor) else value
-                                     for name, value in vars(layers[l - 1]).items()})
+                below = layers[l - 1] if bool(learned.all()) else layers[l - 1].of(learned)
                 back = decode(self.config, self.feedback[l], self.transport.schemes[l].scale)
                 jobs.insert(0, sparse_bptt.hidden_jobs(self.config, settings, l + 1, jobs[0], back, below))
                 self.counters["ERROR_SATURATIONS"] += jobs[0].saturations

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...spec.config import CoreConfig
 from ...spec.lif import DROPPED_BITS, LifFormats, LifSettings, OverTime
-from .arithmetic import count, counts, matrix_product, round_shift, saturate
-from .lif import LifSpikes, decay, decayed_sums
+from .arithmetic import any_of, count, counts, matrix_product, round_shift, saturate
+from .lif import LifSpikes, by_steps, decay, decayed_sums
 from .readout import output_errors
 
 __all__ = ["Jobs", "accumulate", "by_spikes", "gradient_words", "hidden_jobs", "logits", "output_jobs", "rate_errors"]
@@ -58,29 +58,31 @@ def hidden_jobs(config: CoreConfig, settings: LifSettings, layer: int, jobs: Job
     n, steps, outputs = jobs.error.shape
     sums, last = torch.zeros(n, feedback.shape[1], dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
     error, present = torch.zeros_like(below.surrogate), torch.zeros_like(below.active)
+    present[:, :-1] = below.active[:, 1:]
     bound, down = outputs << (config.weight_bits - 1 + config.error_bits - 1), settings.error_shift(config, layer)
 
-    def later(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The sums of some samples as they stand at ``step``, and which saturated."""
-        operand, over = saturate(round_shift(sums[rows], DROPPED_BITS), operand_form)
-        return decay(decays, operand, (last[rows] - step).clamp(min=0)[:, None]), over
+    def later(step: int, found: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums ``found``, which have stood since the steps ``before``, at ``step``; and which saturated."""
+        operand, over = saturate(round_shift(found, DROPPED_BITS), operand_form)
+        return decay(decays, operand, (before - step).clamp(min=0)), over
 
+    reaching, active = by_steps(any_of(jobs.present)), by_steps(below.active)
     for t in range(steps - 1, 0, -1):
-        rows = jobs.present[:, t].any(1).nonzero()[:, 0]
+        rows, = reaching[t]
         if len(rows):
-            value, over = later(t, rows)
+            value, over = later(t, sums[rows], last[rows, None])
             saturations += count(over)
             sums[rows] = (value << DROPPED_BITS) + matrix_product(jobs.error[rows, t], feedback, bound)
             last[rows] = t
-        rows = below.active[:, t].any(1).nonzero()[:, 0]
-        if len(rows):
-            active, (value, over) = below.active[rows, t], later(t, rows)
+        here = active[t]
+        if len(here[0]):
+            value, over = later(t, sums[here], last[here[0]])
+            saturations += count(over)
             if rates is not None:
-                value, costly = saturate(value + rates[rows], operand_form)
-                saturations += count(costly & active)
-            change, clipped = saturate(round_shift(value * below.surrogate[rows, t], down), config.error)
-            saturations += count(over & active) + count(clipped & active)
-            error[rows, t - 1], present[rows, t - 1] = torch.where(active, change, 0), active
+                value, over = saturate(value + rates[here], operand_form)
+                saturations += count(over)
+            error[:, t - 1][here], over = saturate(round_shift(value * below.surrogate[:, t][here], down), config.error)
+            saturations += count(over)
     return Jobs(error, present, saturations)
 
 
@@ -105,9 +107,9 @@ def gradient_words(config: CoreConfig, jobs: Jobs, spikes: Tensor, chosen: Tenso
     """Words of P gradients that a batch's contributions are added to; parameters as of ``accumulate``. What comes before anything
     grew makes none: jobs before the first spike, or spikes behind the last job."""
     n_in, n_out = spikes.shape[2], jobs.error.shape[2]
-    begun, awaited = spikes.any(2).cumsum(1) > 0, jobs.present.any(2).flip(1).cumsum(1).flip(1) > 0
-    columns, rows = (jobs.present & begun[:, :, None])[~chosen].sum(), (spikes & awaited[:, :, None])[chosen].sum()
-    return int(columns) * -(-n_in // config.lanes) + int(rows) * -(-n_out // config.lanes)
+    begun, awaited = any_of(spikes).cumsum(1) > 0, any_of(jobs.present).flip(1).cumsum(1).flip(1) > 0
+    columns, rows = count((jobs.present & begun[:, :, None])[~chosen]), count((spikes & awaited[:, :, None])[chosen])
+    return columns * -(-n_in // config.lanes) + rows * -(-n_out // config.lanes)
 
 
 def accumulate(config: CoreConfig, settings: LifSettings, gradient: Tensor, jobs: Jobs, spikes: Tensor,
@@ -158,16 +160,15 @@ def _by_active(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Te
     """Gradients of some samples as the sum of outer products: errors [n, n_out], traces [n, n_in], the n's sample."""
     form, rows, spikes = LifFormats(config).trace, chosen.nonzero()[:, 0], spikes[chosen]
     error = jobs.error[chosen]
-    wanted = error.any(2)
-    amounts = torch.full_like(spikes, form.one, dtype=torch.int64)
-    r, _ = decayed_sums(form, settings.decays, amounts, spikes, wanted)
+    wanted = any_of(error)
+    r, _ = decayed_sums(form, settings.decays, torch.tensor(form.one), spikes, wanted)
     return error[wanted], r, rows[wanted.nonzero()[:, 0]]
 
 
 def _by_spikes(config: CoreConfig, settings: LifSettings, jobs: Jobs, spikes: Tensor, chosen: Tensor):
     """The same: deltas [n, n_out], input spikes [n, n_in], the n's sample, in reverse time; and how many deltas saturated."""
     form, rows, spikes = LifFormats(config).delta, chosen.nonzero()[:, 0], spikes[chosen].flip(1)
-    wanted = spikes.any(2)
+    wanted = any_of(spikes)
     amounts = jobs.error[chosen].flip(1) << form.fraction
     delta, clipped = decayed_sums(form, settings.decays, amounts, jobs.present[chosen].flip(1), wanted)
     return delta, spikes[wanted].to(torch.int64), rows[wanted.nonzero()[:, 0]], clipped

@@ -184,17 +184,14 @@ def test_gradient_sweep(lanes, inputs, outputs, form):
         for _ in range(3):
             spikes, jobs = rng.random((steps, inputs)) < of_spikes, rng.random((steps, outputs)) < of_jobs
             rows = [[tuple(row) for row in np.argwhere(each).tolist()] for each in (spikes, jobs)]
-            found = gradient_sweep(place, lanes, spikes, jobs, form)
+            found = gradient_sweep(place, lanes, *map(listed, rows), form)
             assert found == gradient_cycles(place, lanes, *rows, form)
             seen.add(found)
     assert min(seen) == 1 and len(seen) > 15
 
 
-def marked(shape, entries):
-    out = np.zeros(shape, bool)
-    for step, neuron in entries:
-        out[step, neuron] = True
-    return out
+def listed(entries):
+    return np.array(sorted(entries), int).reshape(-1, 2).T
 
 
 @pytest.mark.parametrize("spikes, jobs, cycles", [
@@ -204,7 +201,7 @@ def marked(shape, entries):
 ])
 def test_gradient_sweeps_by_active_neuron_by_hand(spikes, jobs, cycles):
     """Three blocks are cleared in cycles 0 to 2; a spike of the last one begins in cycle 3, and the job not before 3 + 5 - 2."""
-    assert gradient_sweep(place_of(2, 6, 2), 2, marked((5, 6), spikes), marked((5, 2), jobs), GradientForm.ACTIVE) == cycles
+    assert gradient_sweep(place_of(2, 6, 2), 2, listed(spikes), listed(jobs), GradientForm.ACTIVE) == cycles
 
 
 @pytest.mark.parametrize("spikes, jobs, cycles", [
@@ -214,14 +211,14 @@ def test_gradient_sweeps_by_active_neuron_by_hand(spikes, jobs, cycles):
 ])
 def test_gradient_sweeps_by_input_spike_by_hand(spikes, jobs, cycles):
     """The same with the two lists' parts changed, in reverse time; jobs behind the last spike are work, too."""
-    assert gradient_sweep(place_of(2, 2, 6), 2, marked((5, 2), spikes), marked((5, 6), jobs), GradientForm.SPIKES) == cycles
+    assert gradient_sweep(place_of(2, 2, 6), 2, listed(spikes), listed(jobs), GradientForm.SPIKES) == cycles
 
 
 def test_the_form_with_fewer_additions():
     """Jobs of 6 inputs against 3 spikes of 2 outputs: by spikes where the jobs make more."""
-    place, spikes = place_of(2, 6, 2), marked((5, 6), [(0, 4), (1, 4), (2, 4)])
+    place, spikes = place_of(2, 6, 2), listed([(0, 4), (1, 4), (2, 4)])
     for count in (1, 2):
-        jobs = marked((5, 2), [(4, 0), (4, 1)][:count])
+        jobs = listed([(4, 0), (4, 1)][:count])
         found = {form: gradient_sweep(place, 2, spikes, jobs, form) for form in GradientForm}
         assert found[GradientForm.CHEAPER] == found[(GradientForm.ACTIVE, GradientForm.SPIKES)[count - 1]]
         assert found[GradientForm.ACTIVE] != found[GradientForm.SPIKES]
