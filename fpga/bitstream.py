@@ -31,7 +31,7 @@ def make_bitstream(board: Board, room: Path, *, seed: int = 1, tell: Callable[[s
     netlist = synthesize(generate_board(board.config, board.facts) + board_chip(board), board.target, room, top=CHIP)
     tell(f"placing and routing, seed {seed}")
     goal, name = board.facts.clock / 1e6, f"coldspike-{board.facts.name}"
-    placement = place(netlist, board.target, room, goal=goal, seed=seed, pins=lpf(board))
+    placement = place(netlist, board.target, room, goal=goal, seed=seed, planned=board.planned, pins=lpf(board))
     if placement.slowest < goal:
         raise ToolError(f"no bitstream: the clock reaches {placement.slowest:.1f} MHz, {board.facts.name} runs at {goal:g}; "
                         "try another --seed, or lower the clock in fpga/boards.py")

@@ -39,6 +39,7 @@ class Board:
     pins : port of the chip (board_chip.py) -> ball, all of 3.3 V: oscillator, rx, tx as the FPGA sees them, button (reset) and
         led (the link is open); high, where there is one, is held at 1.
     config : the accelerator.
+    planned : its memories and multipliers go where fpga/floorplan.py says; without, a nearly full device does not route.
     """
 
     facts: BoardFacts
@@ -47,6 +48,7 @@ class Board:
     oscillator: int
     pins: dict[str, Pin]
     config: CoreConfig
+    planned: bool = False
 
 
 BOARDS = {board.facts.name: board for board in (
@@ -57,7 +59,7 @@ BOARDS = {board.facts.name: board for board in (
         # L2 is GPIO0 of the board's ESP32: low, it restarts into its loader.
         pins={"oscillator": Pin(site="G2"), "rx": Pin(site="M1", pull="UP"), "tx": Pin(site="L4"),
               "button": Pin(site="R1", pull="DOWN"), "led": Pin(site="B2"), "high": Pin(site="L2")},
-        config=CoreConfig.for_network((784, 64, 10), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM, weight_decay=False),
+        config=CoreConfig.for_network((784, 72, 10), lanes=4, optimizer=Optimizer.SIGN_MOMENTUM, weight_decay=False), planned=True,
     ),
     Board(
         facts=BoardFacts(name="icepi-zero", clock=50_000_000), text="Icepi Zero 1.3, LFE5U-25F",

@@ -95,7 +95,7 @@ def without_tools(monkeypatch, fmax):
     monkeypatch.setattr(bitstream, "generate_board", lambda config, facts: "")
     monkeypatch.setattr(bitstream, "synthesize", lambda text, target, room, top: Netlist(
         path=room / "x.json", digest="coldspike: build 0x1", components={"": dict.fromkeys(RESOURCES, 1.0)}))
-    monkeypatch.setattr(bitstream, "place", lambda netlist, target, room, goal, seed, pins: Placement(
+    monkeypatch.setattr(bitstream, "place", lambda netlist, target, room, goal, seed, planned, pins: Placement(
         fmax=fmax, goal=goal, seed=seed, used={}, critical=[step], components={"run": fmax - 1}))
     monkeypatch.setattr(bitstream, "run_tool", lambda name, arguments, room, log: (room / arguments[-1]).write_bytes(b"bits"))
 
