@@ -11,6 +11,8 @@ from .experiments.figures import draw
 from .experiments.plan import EXPERIMENTS
 from .experiments.rate import COLUMNS as RATE_COLUMNS
 from .experiments.rate import RateRow
+from .experiments.rules import COLUMNS as RULES_COLUMNS
+from .experiments.rules import RulesRow
 from .experiments.runs import Results, carry_out
 from .experiments.sparse import COLUMNS as SPARSE_COLUMNS
 from .experiments.sparse import SparseRow
@@ -20,7 +22,7 @@ from .problems import Interrupted, OptionError
 
 __all__ = ["experiment"]
 
-VIEWS = {"sparse": (SparseRow, SPARSE_COLUMNS), "rate": (RateRow, RATE_COLUMNS)}
+VIEWS = {"sparse": (SparseRow, SPARSE_COLUMNS), "rate": (RateRow, RATE_COLUMNS), "rules": (RulesRow, RULES_COLUMNS)}
 RESULTS, WORK = Path("docs") / "experiments", Path("runs") / "experiments"
 TEXTS = "; ".join(f"{name}: {each.text}" for name, each in EXPERIMENTS.items())
 
@@ -38,7 +40,7 @@ def experiment(
     """Carry out an experiment of training runs on the golden device, which is bit-equal to the RTL.
 
     Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it
-    stopped. Experiments rtl, sparse and rate repeat runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
+    stopped. Experiments rtl, sparse, rate and rules repeat runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
     """
     if name not in EXPERIMENTS:
         raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..plots import save
 from .rate import draw_rate
+from .rules import draw_rules
 from .sparse import draw_sparse
 from .tables import Row
 
@@ -14,7 +15,8 @@ __all__ = ["draw"]
 
 def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
     """Draws an experiment's figure, if it has one; returns the paths written."""
-    painters = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy, "sparse": draw_sparse, "rate": draw_rate}
+    painters = {"figure2": trade_off, "figure3": similarity, "figure-energy": energy, "sparse": draw_sparse, "rate": draw_rate,
+                "rules": draw_rules}
     try:
         from matplotlib.figure import Figure
     except ImportError:

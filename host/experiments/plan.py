@@ -126,6 +126,11 @@ RATED = tuple({"name": f"T = {steps}", "repeated": True,
               for steps in (1, 2, 4, 8, 16))
 
 
+def named(name: str, studies: tuple[dict, ...], new: str) -> dict:
+    """One of ``studies`` under another name, repeated on the RTL."""
+    return next(study for study in studies if study["name"] == name) | {"name": new, "repeated": True}
+
+
 def on(network: str, *studies: dict) -> tuple[Study, ...]:
     """Studies of one network, each once."""
     by_name = {study["name"]: study for study in studies}
@@ -153,4 +158,7 @@ EXPERIMENTS = {
                          studies=on(TWO, *SPARSE)),
     "rate": Experiment(text="rate-based backpropagation: accuracy, cycles and memory against the number of steps", seeds=1,
                        studies=on(TWO, *RATED)),
+    "rules": Experiment(text="the three learning rules side by side on one network", seeds=1,
+                        studies=on(TWO, named("BP", TABLE1, "ttfs"), named("w = 0.2", SPARSE, "sparse-bptt, T = 100, w = 0.2"),
+                                   named("T = 4", RATED, "rate, T = 4"))),
 }

@@ -10,6 +10,7 @@ from coldspike.hw.backward.feed import ErrorFeed
 from coldspike.hw.control.sequencer import Sequencer
 from coldspike.hw.core import TrainingCore
 from coldspike.hw.forward.engine import ForwardEngine
+from coldspike.hw.forward.rate_engine import RateForwardEngine
 from coldspike.hw.forward.step_engine import StepForwardEngine
 from coldspike.hw.io.memory_access import MemoryAccess
 from coldspike.hw.io.packet_decoder import PacketDecoder
@@ -31,6 +32,9 @@ CONFIG = CoreConfig.for_network((3, 2, 2), lanes=2, weight_bits=4, weight_fracti
 
 OVER_TIME = dataclasses.replace(CONFIG, rules=(Rule.SPARSE_BPTT,), max_steps=3, spike_entries=8, job_entries=4)
 """The same of rule sparse-bptt, with the shortest lists."""
+
+RATED = dataclasses.replace(CONFIG, rules=(Rule.RATE,), max_steps=3, spike_entries=8)
+"""The same of rule rate."""
 
 BOTH = dataclasses.replace(OVER_TIME, rules=tuple(Rule))
 
@@ -156,8 +160,25 @@ def error_jobs():
     return bench
 
 
-def forward_busy():
-    bench = forward()
+def rate_forward():
+    """As ``forward``, of rule rate: passes, scans and the firing rule are cut out, spikes and the ends of turns may come at any time."""
+    bench = Bench(dut := RateForwardEngine(RATED), fixed=("network", "steps", "coded", "ticks"))
+    for part in ("traces", "mask_scan", "scan", "rule", "tape"):
+        bench.cut(part)
+    some_network(bench)
+    bench.assume((dut.steps >= 1) & (~dut.start | ~dut.busy))
+    bench.source(dut.i_payload)
+    return bench
+
+
+def rate_events():
+    bench = rate_forward()
+    keeps_events(bench)
+    return bench
+
+
+def forward_busy(engine=forward):
+    bench = engine()
     dut = bench.dut
     bench.require(~dut.output_start | dut.busy & dut.readout_ready)
     bench.require(~dut.busy | bench.before(dut.busy | dut.start))
@@ -257,6 +278,14 @@ PROOFS = (
           faults=(Fault(name="counts-on", file="hw/forward/engine.py",
                         old="with m.If(taken & from_host & ~events.payload.end):",
                         new="with m.If(events.valid & from_host & ~events.payload.end):"),)),
+    Proof(name="rate-busy", build=partial(forward_busy, rate_forward), fault_depth=16,
+          claim="of rule rate: only start makes it busy; the output layer starts when the readout is ready",
+          faults=(Fault(name="readout-not-asked", file="hw/forward/rate_engine.py",
+                        old="with m.If(self.readout_ready):", new="with m.If(1):"),)),
+    Proof(name="rate-events", build=rate_events, mode="bmc", depth=20, fault_depth=10,
+          claim="events of rule rate into the accumulator keep the rule",
+          faults=(Fault(name="takes-on", file="hw/forward/rate_engine.py",
+                        old="(~wanted | (now & events.ready))", new="(~wanted | now)"),)),
     Proof(name="step-events", build=step_events, mode="bmc", depth=20, fault_depth=14,
           claim="events of a rule over time into the accumulator keep the rule",
           faults=(Fault(name="reads-on", file="hw/forward/step_engine.py",
