@@ -161,7 +161,7 @@ def error_jobs():
 
 
 def rate_forward():
-    """As ``forward``, of rule rate: passes, scans and the firing rule are cut out, spikes and the ends of turns may come at any time."""
+    """As ``forward``, of rule rate: passes, scans and the firing rule are cut out: spikes and ends may come at any time."""
     bench = Bench(dut := RateForwardEngine(RATED), fixed=("network", "steps", "coded", "ticks"))
     for part in ("traces", "mask_scan", "scan", "rule", "tape"):
         bench.cut(part)

@@ -11,8 +11,8 @@ from coldspike.host.experiments.rules import COLUMNS, RulesRow
 from coldspike.host.experiments.runs import Results, carry_out
 from coldspike.host.experiments.tables import markdown, rich_table, rows
 
-SMALL = {"data": "digits", "layers": (64, 12, 9, 10), "lanes": 4, "batch_size": 16, "epochs": 2, "samples": 80, "test_samples": 30,
-         "lr": (0.01,), "feedback": "bp"}
+SMALL = {"data": "digits", "layers": (64, 12, 9, 10), "lanes": 4, "batch_size": 16, "epochs": 2, "samples": 80,
+         "test_samples": 30, "lr": (0.01,), "feedback": "bp"}
 GIVEN = {"ttfs": {}, "sparse-bptt": {"rule": "sparse-bptt", "timesteps": 6}, "rate": {"rule": "rate", "timesteps": 3, "max_steps": 4}}
 
 
@@ -33,8 +33,8 @@ def test_a_row_for_each_rule(found, tmp_path):
     for row in found:
         result, each = row.results[0], row.plain()
         assert each["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 160
-        # W to B after each of 10 updates: columns of 12 and 9 neurons in words of 4, of 9 and 10 neurons behind them.
-        assert each["words_per_epoch"] == 5 * 2 * (12 * 3 + 9 * 3)
+        # W read and B written after each of 5 updates: columns of 9 and 10 neurons, 12 and 9 before them in words of 4.
+        assert each["words_per_epoch"] == 5 * 2 * (9 * 3 + 10 * 3)
     text = markdown(found, COLUMNS)
     assert text.count("\n") == 5 and "| rate | 1 |" in text and rich_table("title", found, COLUMNS).row_count == 3
     paths = draw("rules", found, tmp_path)
