@@ -13,7 +13,8 @@ from coldspike.host.experiments.tables import markdown, rich_table, rows
 
 SMALL = {"data": "digits", "layers": (64, 12, 9, 10), "lanes": 4, "batch_size": 16, "epochs": 2, "samples": 80,
          "test_samples": 30, "lr": (0.01,), "feedback": "bp"}
-GIVEN = {"ttfs": {}, "sparse-bptt": {"rule": "sparse-bptt", "timesteps": 6}, "rate": {"rule": "rate", "timesteps": 3, "max_steps": 4}}
+GIVEN = {"ttfs": {}, "sparse-bptt": {"rule": "sparse-bptt", "timesteps": 6},
+         "rate": {"rule": "rate", "timesteps": 3, "max_steps": 4}}
 
 
 @pytest.fixture
