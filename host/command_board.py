@@ -34,11 +34,10 @@ def board(
          serve_board(port, config, clock=clock, faults=faults, seed=seed, status=status.update) as (machine, terminal):
         print(f"a board serves at {port}: coldspike probe {port}; coldspike train --device {SERIAL}{port}", flush=True)
         while request.signal is None:
-            broken = sum(wire.broken for wire in terminal.wires)
             status.update(f"{machine.cycles:,} clock cycles; the link is {'open' if machine.open else 'closed'}"
-                          + (f"; {broken:,} bytes broken" if faults else ""))
+                          + (f"; {terminal.broken:,} bytes broken" if faults else ""))
             time.sleep(LOOK_SECONDS)
-        print(f"{machine.cycles:,} clock cycles, {sum(wire.broken for wire in terminal.wires):,} bytes broken")
+        print(f"{machine.cycles:,} clock cycles, {terminal.broken:,} bytes broken")
 
 
 def read_build(path: Path) -> CoreConfig:

@@ -1,6 +1,7 @@
 """A pseudo-terminal with a board at its other end, over a wire that can be as bad as one likes."""
 
 import contextlib
+import errno
 import os
 import random
 import select
@@ -69,7 +70,7 @@ class Terminal:
 
     Members
     -------
-    path : as given. wires : to the machine and from it.
+    path : as given. wires : to the machine and from it. broken : faults of both so far.
 
     Raises
     ------
@@ -87,19 +88,21 @@ class Terminal:
         self.plug()
         self._thread.start()
 
+    @property
+    def broken(self) -> int:
+        return sum(wire.broken for wire in self.wires)
+
     def plug(self) -> None:
         """Puts the cable in."""
         with self._lock:
+            if self.path.exists() and not self.path.is_symlink():
+                raise FileExistsError(errno.EEXIST, "is there already, and no link", str(self.path))
             ours, hosts = os.openpty()
             tty.setraw(hosts)
             os.set_blocking(ours, False)
             new = self.path.with_name(f".{self.path.name}.new")
             new.unlink(missing_ok=True)
             new.symlink_to(os.ttyname(hosts))
-            if self.path.exists() and not self.path.is_symlink():
-                new.unlink()
-                os.close(ours), os.close(hosts)
-                raise FileExistsError(17, "is there already, and no link", str(self.path))
             new.replace(self.path)
             self._ends = ours, hosts
 
@@ -137,14 +140,11 @@ class Terminal:
     def _receive(self, seconds: float) -> bytes:
         with self._lock:
             ours = self._ends[0] if self._ends else None
-            if ours is None or not select.select([ours], [], [], 0)[0]:
-                data = b""
-            else:
+            if ours is not None and select.select([ours], [], [], 0)[0]:
                 with contextlib.suppress(OSError):
                     return os.read(ours, 4096)
-                data = b""
         time.sleep(seconds)
-        return data
+        return b""
 
     def _send(self, data: bytes) -> bytes:
         """Writes what the terminal takes and returns the rest; without cable all of it is lost."""
