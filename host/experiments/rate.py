@@ -28,7 +28,6 @@ class RateRow(Row):
                                   for phase in ("forward", "backward", "total")},
             "forward": {schedule: self.mean(lambda r, schedule=schedule: r["cost"]["schedules"][schedule]["forward"])
                         for schedule in self.results[0]["cost"]["schedules"]},
-            "backward": self.mean(lambda r: r["cost"]["backward"]),
             "most_backward": self.mean(lambda r: r["cost"]["most_backward"]),
             "trace_overhead": here["forward"] / here["untrained"] - 1,
             "learning_bits": bits["rates"] + bits["lists"] + bits["traces"], "spike_bits": bits["spikes"],
@@ -45,7 +44,7 @@ COLUMNS = {
     "cosine to BPTT, layers 1, 2, ...": lambda r: " / ".join(f"{value:.3f}" for value in r["cosines"]),
     "forward cycles a sample, single-step / multi-step": lambda r: " / ".join(f"{value:,.0f}" for value in r["forward"].values()),
     "traces, % of them": lambda r: f"{100 * r['trace_overhead']:.2f}",
-    "backward cycles": lambda r: f"{r['backward']:,.0f}", "of BPTT": lambda r: f"{r['through_time']['backward']:,.0f}",
+    "backward cycles": lambda r: f"{r['cycles_per_sample']['backward']:,.0f}", "of BPTT": lambda r: f"{r['through_time']['backward']:,.0f}",
     "learning memory, bits": lambda r: f"{r['learning_bits']:,}", "of BPTT, bits": lambda r: f"{r['through_time']['bits']:,.0f}",
     "spikes between layers, bits": lambda r: " / ".join(f"{value:,}" for value in r["spike_bits"].values()),
     "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
@@ -62,7 +61,7 @@ def draw_rate(figure, found: list[RateRow]) -> None:
     for kind, label in (("rate", "float, rate"), ("bptt", "float, BPTT")):
         left.plot(steps, [100 * row["float"][kind] for row in plain], marker=".", linewidth=1, label=label)
     left.set(ylabel="test accuracy, %")
-    middle.plot(steps, [row["backward"] for row in plain], marker="o", markersize=4, label="rate")
+    middle.plot(steps, [row["cycles_per_sample"]["backward"] for row in plain], marker="o", markersize=4, label="rate")
     middle.plot(steps, [row["through_time"]["backward"] for row in plain], marker="s", markersize=4, label="BPTT engine")
     middle.set(ylabel="backward cycles a sample", yscale="log")
     right.plot(steps, [row["learning_bits"] for row in plain], marker="o", markersize=4, label="rate")
