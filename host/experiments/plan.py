@@ -114,8 +114,8 @@ SPARSE = (
     # More neurons are active than the usual tape holds.
     *({"name": f"w = {window:g}", "given": WINDOWS | {"window": window, "job_entries": 16_384}} for window in (0.95, 0.5)),
     # Gradients of few active neurons are noisy: they learn as much in more steps, with learning rates that end where the others do.
-    {"name": "w = 0.05, ten epochs", "group": "ten epochs",
-     "given": WINDOWS | {"window": 0.05, "epochs": 10, "lr_decay": 0.77}},
+    *({"name": f"w = {window:g}, ten epochs", "group": "ten epochs",
+       "given": WINDOWS | {"window": window, "epochs": 10, "lr_decay": 0.77}} for window in (0.2, 0.05)),
     # A batch for its cycles: the backward pass of a dense schedule on the same RTL.
     {"name": "all neurons active", "repeated": True,
      "given": WINDOWS | {"window": math.inf, "gradients": "active", "job_entries": 20_000},
