@@ -107,9 +107,9 @@ def test_a_row_of_the_table(row, tmp_path):
 
 
 def test_the_plan():
-    """The paper's windows, two of them with more epochs; the usual one is repeated on the simulated RTL."""
+    """The paper's windows, two of them with more epochs; the usual one and a narrow one are repeated on the simulated RTL."""
     studies = EXPERIMENTS["sparse"].studies
     assert [study.run(1).options.window for study in studies] == [0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 0.95, 0.5, 0.2, 0.05, math.inf]
-    assert [study.name for study in studies if study.repeated] == ["w = 0.2", "all neurons active"]
+    assert [study.name for study in studies if study.repeated] == ["w = 0.2", "w = 0.05, ten epochs", "all neurons active"]
     assert [study.run(1, samples=1000).options.samples for study in studies] == [1000] * 10 + [64]
     assert {study.run(1).options.layers for study in studies} == {(784, 200, 200, 10)}
