@@ -9,7 +9,7 @@ from ..spec.lif import GradientForm, OverTime
 from .exact.arithmetic import counts, places
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
-__all__ = ["backward", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
+__all__ = ["backward", "by_sample", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
 
 
 def forward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:

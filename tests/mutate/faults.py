@@ -114,7 +114,7 @@ OVER_TIME_FAULTS = [
           old="active.append(halves[l % 2].keep(entries))", new="active.append(halves[0].keep(entries))",
           why="all hidden layers' active neurons share one half of the tape"),
     Fault(name="timing-trace", file="model/timing_over_time.py", check=OVER_TIME,
-          old="begin + at.SUM_WRITTEN - index // lanes)", new="begin + at.SUM_WRITTEN)",
+          old="known = begin + at.SUM_WRITTEN - index // lanes", new="known = begin + at.SUM_WRITTEN",
           why="a reading is thought to wait for a sum that it reaches later"),
 ]
 

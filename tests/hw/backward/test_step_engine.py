@@ -121,8 +121,8 @@ class Sample:
         """Cycles from layer L down: 2 besides the longer sweep."""
         record, out = self.record(), []
         for place in reversed(self.net.places):
-            gradient = timing_over_time.gradient_sweep(place, self.net.config.lanes, record.spikes[place.index - 1][0].numpy(),
-                                                       record.jobs[place.index - 1][0].numpy(), self.net.settings.gradients)
+            entries = (timing_over_time.by_sample(rows[place.index - 1])[0] for rows in (record.spikes, record.jobs))
+            gradient = timing_over_time.gradient_sweep(place, self.net.config.lanes, *entries, self.net.settings.gradients)
             error = 0
             if place.index > 1:
                 reach = sum(step > 1 for step, _, _ in self.lists[place.index])
