@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .experiments.area import Areas
 from .experiments.figures import draw
 from .experiments.plan import EXPERIMENTS
 from .experiments.rate import COLUMNS as RATE_COLUMNS
 from .experiments.rate import RateRow
 from .experiments.rules import COLUMNS as RULES_COLUMNS
-from .experiments.rules import RulesRow
+from .experiments.rules import RulesRow, builds, with_areas
 from .experiments.runs import Results, carry_out
 from .experiments.sparse import COLUMNS as SPARSE_COLUMNS
 from .experiments.sparse import SparseRow
@@ -40,11 +41,13 @@ def experiment(
     """Carry out an experiment of training runs on the golden device, which is bit-equal to the RTL.
 
     Each run's result is a file in the folder; a run that has one is skipped, one that was interrupted (Ctrl-C) goes on where it
-    stopped. Experiments rtl, sparse, rate and rules repeat runs on the simulated RTL. Exit code 1: a run on the RTL was not equal.
+    stopped. Experiments rtl, sparse, rate and rules repeat runs on the simulated RTL; rules also synthesises its builds. Exit
+    code 1: a run on the RTL was not equal.
     """
     if name not in EXPERIMENTS:
         raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")
     studies, results, screen = EXPERIMENTS[name].studies, Results(out / "results"), Console(stderr=True)
+    areas = Areas(results.folder)
     changed = {k: v for k, v in (("epochs", epochs), ("samples", samples), ("test_samples", test_samples)) if v is not None}
     if not show:
         repeated = [study for study in studies if study.repeated]
@@ -53,10 +56,14 @@ def experiment(
                 carry_out(results, which, min(seeds, most), WORK, screen, **changed | {"device": device})
             except Interrupted as stop:
                 raise Interrupted(stop.place, "the same command", stop.signal) from None
+        if name == "rules":
+            areas.carry_out(builds(studies), WORK, screen)
     kind, columns = VIEWS.get(name, (Row, COLUMNS))
     found = rows(studies, results, seeds, kind, **changed)
     if not found:
         raise OptionError(f"{out}: holds no result of {name}; leave out --show")
+    if name == "rules":
+        found = with_areas(found, areas)
     write_whole(out / f"{name}.md", markdown(found, columns))
     draw(name, found, out)
     plain = [row.plain() for row in found]

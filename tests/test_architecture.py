@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "hw": {"spec", "hw"},
     "model": {"spec", "model"},
     "sim": {"spec", "hw", "model", "sim"},
-    "host": {"spec", "hw", "model", "sim", "host"},
+    "host": {"spec", "hw", "model", "sim", "host", "fpga"},
     "fpga": {"spec", "hw", "fpga"},
 }
 """Package -> our packages that it may use."""

@@ -21,7 +21,7 @@ def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
         from matplotlib.figure import Figure
     except ImportError:
         return []
-    figure = Figure(figsize=(12, 4.2) if experiment in ("sparse", "rate") else (8, 4.2), layout="constrained")
+    figure = Figure(figsize=(12, 4.2) if experiment in ("sparse", "rate", "rules") else (8, 4.2), layout="constrained")
     painters.get(experiment, accuracies)(figure, found)
     return save(figure, folder, experiment)
 

