@@ -21,11 +21,18 @@ from .experiments.tables import COLUMNS, Row, markdown, rich_table, rows
 from .files import write_whole
 from .problems import Interrupted, OptionError
 
-__all__ = ["experiment"]
+__all__ = ["experiment", "shown"]
 
 VIEWS = {"sparse": (SparseRow, SPARSE_COLUMNS), "rate": (RateRow, RATE_COLUMNS), "rules": (RulesRow, RULES_COLUMNS)}
 RESULTS, WORK = Path("docs") / "experiments", Path("runs") / "experiments"
 TEXTS = "; ".join(f"{name}: {each.text}" for name, each in EXPERIMENTS.items())
+
+
+def shown(name: str, folder: Path, seeds: int, **changed) -> tuple[list[Row], dict]:
+    """What an experiment shows of the results in a folder: rows, and the columns of its table."""
+    kind, columns = VIEWS.get(name, (Row, COLUMNS))
+    found = rows(EXPERIMENTS[name].studies, Results(folder), seeds, kind, **changed)
+    return (with_areas(found, Areas(folder)) if found and name == "rules" else found), columns
 
 
 def experiment(
@@ -47,7 +54,6 @@ def experiment(
     if name not in EXPERIMENTS:
         raise OptionError(f"experiment {name!r} is unknown; choose one of: {', '.join(EXPERIMENTS)}")
     studies, results, screen = EXPERIMENTS[name].studies, Results(out / "results"), Console(stderr=True)
-    areas = Areas(results.folder)
     changed = {k: v for k, v in (("epochs", epochs), ("samples", samples), ("test_samples", test_samples)) if v is not None}
     if not show:
         repeated = [study for study in studies if study.repeated]
@@ -57,13 +63,10 @@ def experiment(
             except Interrupted as stop:
                 raise Interrupted(stop.place, "the same command", stop.signal) from None
         if name == "rules":
-            areas.carry_out(builds(studies), WORK, screen)
-    kind, columns = VIEWS.get(name, (Row, COLUMNS))
-    found = rows(studies, results, seeds, kind, **changed)
+            Areas(results.folder).carry_out(builds(studies), WORK, screen)
+    found, columns = shown(name, out / "results", seeds, **changed)
     if not found:
         raise OptionError(f"{out}: holds no result of {name}; leave out --show")
-    if name == "rules":
-        found = with_areas(found, areas)
     write_whole(out / f"{name}.md", markdown(found, columns))
     draw(name, found, out)
     plain = [row.plain() for row in found]

@@ -42,8 +42,6 @@ def train(config: Path | None, out: Path | None, resume_from: Path | None, as_js
         if checkpoint:
             check_build(checkpoint, options, folder)
         summary, rows = run(options, folder, checkpoint, screen, device)
-    for line in summary["warnings"]:
-        screen.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
     if options.plot:
         title = f"{options.data}, {'-'.join(map(str, options.layers))}, {options.feedback}, {options.device} device"
         plot_run(folder, rows, title)
@@ -101,7 +99,7 @@ def run(options: TrainOptions, folder: Path, checkpoint: Checkpoint | None, scre
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
             trainer = Trainer(Accelerator(device), data, options, folder, checkpoint=checkpoint,
-                              watch=display.batch, finished=display.epoch, request=request)
+                              watch=display.batch, finished=display.epoch, warn=display.warning, request=request)
             return trainer.run(), trainer.state.rows
     finally:
         device.close()

@@ -57,6 +57,9 @@ class Split:
         """Times of some samples."""
         return self.times[chosen]
 
+    def too_long(self, entries: int) -> None:
+        """As of ``EventSplit``: these have no spikes over time."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
@@ -81,6 +84,13 @@ class DataSet:
             text = "-".join(map(str, layers))
             raise OptionError(f"layers {text}: {self.name} needs {self.inputs} inputs and {self.classes} outputs, "
                               f"such as {self.inputs}-128-{self.classes}")
+
+    def check_room(self, entries: int) -> None:
+        """Raises OptionError for a sample over time that a build with so many ``spike_entries`` cannot take in."""
+        for what, split in (("training", self.train), ("test", self.test)):
+            if found := split.too_long(entries):
+                number, words = found
+                raise OptionError(f"--spike-entries {entries}: {what} sample {number} of {self.name} alone has {words}; use more")
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

@@ -58,6 +58,10 @@ class TrainingDisplay:
             f"{row['transported_weights']:,} weights transported  {row['samples_per_second']:,.0f} samples/s",
             highlight=False, soft_wrap=True)
 
+    def warning(self, line: str) -> None:
+        """Prints what a person should know."""
+        self.console.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
+
 
 def summary_table(summary: dict) -> Table:
     """The end of a run: accuracy, cycles by phase, weights transported."""

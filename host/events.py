@@ -85,6 +85,12 @@ class EventSplit:
         """Events of some samples."""
         return [self.events[self.starts[n]:self.starts[n + 1]] for n in chosen]
 
+    def too_long(self, entries: int) -> tuple[int, int] | None:
+        """The first sample of more than ``entries`` words, and how many it has; None: there is none."""
+        lengths = np.diff(self.starts)
+        found = np.flatnonzero(lengths > entries)
+        return (int(found[0]), int(lengths[found[0]])) if len(found) else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class CodedSplit:
@@ -114,6 +120,13 @@ class CodedSplit:
     def take(self, chosen: np.ndarray) -> list[np.ndarray]:
         """Some samples as ``with_levels`` gives them."""
         return [with_levels(each, self.steps, self.window) for each in self.spikes.take(chosen)]
+
+    def too_long(self, entries: int) -> tuple[int, int] | None:
+        """As of ``EventSplit``, levels and spikes together."""
+        for n in np.flatnonzero(2 * np.diff(self.spikes.starts) > entries):  # no sample has more levels than spikes
+            if (count := len(self.take([n])[0])) > entries:
+                return int(n), count
+        return None
 
 
 @dataclass(frozen=True)

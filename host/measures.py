@@ -48,10 +48,13 @@ def active_fraction(counters: Counters, layers: tuple[int, ...], steps: int = 1)
 def lane_utilization(counters: Counters, layers: tuple[int, ...], lanes: int) -> dict[str, float]:
     """Useful multiply-accumulates / (lanes x busy cycles) of both engines.
 
-    Useful: each event of layer l meets N_{l+1} weights; each active neuron of layer l meets N_{l-1} inputs.
+    Useful: each event of layer l meets N_{l+1} weights; each active neuron of layer l meets N_{l-1} inputs. Of rule sparse-bptt
+    not every one does: its words of gradients are counted, idle lanes of a layer's last word included.
     """
     forward = sum(counters[f"EVENTS_{l}"] * layers[l + 1] for l in range(len(layers) - 1))
     backward = sum(counters[f"ACTIVE_{l}"] * layers[l - 1] for l in range(1, len(layers)))
+    if words := counters.get("GRADIENT_WORDS"):
+        backward = words * lanes
     return {"forward": forward / max(1, lanes * counters["FORWARD_CYCLES"]),
             "backward": backward / max(1, lanes * counters["BACKWARD_CYCLES"])}
 

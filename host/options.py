@@ -128,8 +128,9 @@ class TrainOptions:
             raise OptionError(f"--rules {self.rules}: --rule {self.rule} is not among them; add it")
         for name, f in options_of(TrainOptions).items():
             if self.rule not in f.metadata["rules"] and getattr(self, name) != f.default:
-                raise OptionError(f"{flag(name)} {getattr(self, name)}: rule {self.rule} knows none; leave it out, or choose "
-                                  "another --rule")
+                given = getattr(self, name)
+                asked = f"{flag(name)} {given}" if type(given) is not bool else flag(name if given else f"no_{name}")
+                raise OptionError(f"{asked}: rule {self.rule} knows none; leave it out, or choose another --rule")
         if self.steps is None and self.data in EVENT_SETS:
             remedy = "use --coding spikes" if self.rule == Rule.RATE else f"add --rule {Rule.SPARSE_BPTT}, or --rule {Rule.RATE}"
             raise OptionError(f"--data {self.data}: these are recordings over time; {remedy}")
@@ -197,10 +198,12 @@ class TrainOptions:
                                                self.probability, self.alpha))
 
     def data_set(self, progress: Callable[[str], None] = lambda text: None) -> DataSet:
-        """The run's samples, encoded for its build. Raises as ``data.load`` does, and for layers that are not the data set's."""
+        """The run's samples, encoded for its build. Raises as ``data.load`` does, and for layers that are not the data set's or
+        samples that have no room in the build."""
         data = load(self.data, self.core_config().time_bits, self.samples, self.test_samples, self.steps, progress,
                     drawn=self.seed if self._coded else None)
         data.check(self.layers)
+        data.check_room(self.core_config().spike_entries)
         return data
 
     def plain(self) -> dict:

@@ -61,15 +61,17 @@ class OverTimeOptions:
 
     @property
     def beta(self) -> float:
-        """What a potential keeps from step to step. Raises OptionError for a time constant below 0."""
-        if not self.tau >= 0:
-            raise OptionError(f"tau = {self.tau}: 0 or more steps are needed")
+        """What a potential keeps from step to step. Raises OptionError for a time constant below 0 or not finite."""
+        if not 0 <= self.tau < math.inf:
+            raise OptionError(f"--tau {self.tau}: a finite number of steps, 0 or more, is needed")
         return math.exp(-1 / self.tau) if self.tau else 0.0
 
     def window_bits(self, one: int) -> int:
-        """w in units of the weights' last bit, of which ``one`` are 1.0. Raises OptionError for one below 0."""
+        """w in the weights' last bits, of which ``one`` are 1.0. Raises OptionError for one below 0, or below a bit."""
         if not self.window >= 0:
-            raise OptionError(f"window = {self.window}: 0 to inf is needed")
+            raise OptionError(f"--window {self.window}: 0 to inf is needed")
+        if 0 < self.window * one < 0.5:
+            raise OptionError(f"--window {self.window}: less than potentials resolve; use 0, or at least {0.5 / one:.2g}")
         return EVERYTHING if math.isinf(self.window) else min(round(self.window * one), EVERYTHING)
 
     def rate_loss(self, config: CoreConfig, scales: tuple[int, ...]) -> RateLoss | None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..spec.config import Rule
 from . import measures, report
 from .checkpoint import Checkpoint, save_checkpoint
 from .data import DataSet, shuffled
+from .diagnosis import Diagnosis
 from .driver import Accelerator, Samples
 from .initial import initial_memories
 from .memories import read_memories, write_memories
@@ -58,19 +58,21 @@ class Trainer:
     checkpoint : where to continue; None starts afresh.
     watch : called with a ``Progress`` after each exchange of some batches; may raise KeyboardInterrupt to stop the run.
     finished : called with the row of metrics.csv after each epoch.
+    warn : called with a line when something goes wrong that a person should know.
     request : a request to stop from elsewhere, looked at after each exchange.
     """
 
     def __init__(self, accelerator: Accelerator, data: DataSet, options: TrainOptions, folder: Path, *,
                  checkpoint: Checkpoint | None = None, watch: Callable[[Progress], None] = lambda progress: None,
-                 finished: Callable[[dict], None] = lambda row: None, request: StopRequest | None = None):
+                 finished: Callable[[dict], None] = lambda row: None, warn: Callable[[str], None] = lambda line: None,
+                 request: StopRequest | None = None):
         data.check(options.layers)
         self.accelerator, self.data, self.options, self.folder = accelerator, data, options, folder
         self.watch, self.finished = watch, finished
         self.request = request or StopRequest()
         self.state = RunState() if checkpoint is None else RunState(**checkpoint.facts["state"])
         self._session_seconds, self._session_samples, self._session_cycles = 0.0, 0, 0
-        self._active: dict[int, int] = {}  # ACTIVE_l at the last look
+        self._diagnosis = Diagnosis(accelerator, options, self.state.warnings, warn)
         self._wall = self._saved = time.monotonic()
         accelerator.configure(options.settings(self.state.epoch, self.state.position))
         fresh = None
@@ -96,7 +98,7 @@ class Trainer:
             self.accelerator.configure(options.settings(state.epoch, state.position))
             self.accelerator.clear_counters()  # starting takes cycles, and a run that continues starts once more
             self._train_epoch()
-            self._finish_epoch(self._test())
+            self._finish_epoch(*self._test())
             self.save()
         memories = read_memories(self.accelerator)
         return report.write_summary(self.folder, options, self.accelerator.device, state, memories)
@@ -119,8 +121,7 @@ class Trainer:
         state, begin, cycles = self.state, time.monotonic(), self._clock()
         results = self.accelerator.train(samples, labels, batch_size=self.options.batch_size)
         seconds, cycles = time.monotonic() - begin, self._clock() - cycles
-        if self.options.rule == Rule.SPARSE_BPTT:
-            self._look_for_dead_layers()
+        self._diagnosis.exchange(state.epoch + 1, state.batch + 1, batches, bool(results.overflowed.all()))
         state.batch += batches
         state.samples += len(labels)
         state.loss_sum += measures.cross_entropy(results.logits, labels)
@@ -130,16 +131,6 @@ class Trainer:
         self._session_seconds += seconds
         self._session_samples += len(labels)
         self._session_cycles += cycles
-
-    def _look_for_dead_layers(self) -> None:
-        """Hidden layers without an active neuron since the last look: no gradient passes through them, or below."""
-        for l in range(1, len(self.options.layers) - 1):
-            active = self.accelerator.read(f"ACTIVE_{l}")
-            if active == self._active.get(l, 0):
-                line = f"epoch {self.state.epoch + 1}: layer {l} had no active neuron in a batch, so nothing below it learned; " \
-                       "use a larger --window, a smaller --lr or another --seed"
-                self.state.warnings += [line] if line not in self.state.warnings else []
-            self._active[l] = active
 
     def _clock(self) -> int:
         return getattr(self.accelerator.device, "cycles", 0)
@@ -160,36 +151,31 @@ class Trainer:
         raise Interrupted(f"stopped after batch {self.state.batch} of {self.batches} in epoch {self.state.epoch + 1}",
                           f"coldspike train --resume {path.parent}", self.request.signal)
 
-    def _test(self) -> float:
-        """Accuracy on the test samples, which leave no trace in the counters."""
+    def _test(self) -> tuple[float, int]:
+        """Accuracy on the test samples, and how many of them found no room on the tape; they leave no trace in the counters."""
         self._collect()
-        test, correct = self.data.test, 0
+        test, correct, lost = self.data.test, 0, 0
         for results in self.accelerator.infer(test.take(np.arange(len(test))), test.labels):
             correct += int((results.predictions == results.labels).sum())
+            lost += int(results.overflowed.sum())
             if self.request.signal is not None:
                 break
         self.accelerator.clear_counters()
         if self.request.signal is not None:
             self._interrupt()  # the test is repeated when the run continues
-        return correct / len(test)
+        return correct / len(test), lost
 
     def _collect(self) -> None:
         """Moves the device's counters into the epoch's, so that other traffic stays out of them."""
         self.state.epoch_counters = measures.add(self.state.epoch_counters, self.accelerator.counters())
         self.state.position = self.accelerator.read("INTERVAL_POSITION")
         self.accelerator.clear_counters()
-        self._active = {}
+        self._diagnosis.forget()
 
-    def _finish_epoch(self, test_accuracy: float) -> None:
+    def _finish_epoch(self, test_accuracy: float, lost_in_test: int) -> None:
         state = self.state
         state.rows.append(report.row(state, self.options, self.accelerator.config, test_accuracy))
-        for l in range(1, len(self.options.layers) - 1):
-            if not state.epoch_counters[f"ACTIVE_{l}"]:
-                state.warnings.append(f"epoch {state.epoch + 1}: layer {l} had no active neuron, so it did not learn; "
-                                     "use a smaller --lr or another --seed")
-        if lost := state.epoch_counters.get("OVERFLOWS"):
-            state.warnings.append(f"epoch {state.epoch + 1}: {lost} samples found no room on the tape and were not learned from; "
-                                  "use a larger --spike-entries or --job-entries")
+        self._diagnosis.epoch(state.epoch + 1, state.epoch_counters, lost_in_test, len(self.data.test))
         state.run_counters = measures.add(state.run_counters, state.epoch_counters)
         state.train_seconds += state.epoch_seconds
         state.epoch, state.batch = state.epoch + 1, 0

@@ -23,7 +23,7 @@ from .traces import Cosines
 __all__ = ["Results", "carry_out"]
 
 MEASURES = {Rule.TTFS: Similarity, Rule.SPARSE_BPTT: Activity, Rule.RATE: Cosines}
-DROPPED = ("core", "warnings", "simulated_cycles_per_second", "samples_per_second", "train_seconds", "wall_seconds")
+DROPPED = ("core", "simulated_cycles_per_second", "samples_per_second", "train_seconds", "wall_seconds")
 
 
 class Results:
@@ -76,7 +76,7 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
                 measure(progress)
 
             trainer = Trainer(Accelerator(device), data, options, folder, checkpoint=checkpoint, watch=watch,
-                              finished=display.epoch, request=request)
+                              finished=display.epoch, warn=display.warning, request=request)
             measure.forget((trainer.state.epoch * trainer.batches) + trainer.state.batch)
             summary = trainer.run()
             measured = measure.result()
@@ -86,6 +86,7 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
         screen.print("the same in floating point, by rate-based backpropagation and by backpropagation through time")
         measured["float"] = {kind: [epoch.test for epoch in train_float(options, data, through_time=kind == "bptt")]
                              for kind in ("rate", "bptt")}
-    summary = {name: value for name, value in summary.items() if name not in DROPPED}
+    dropped = (*DROPPED, *["warnings"] * (not summary["warnings"]))
+    summary = {name: value for name, value in summary.items() if name not in dropped}
     return summary | {"test_accuracies": [row["test_accuracy"] for row in trainer.state.rows]} | measured
 

@@ -118,8 +118,10 @@ class StepBackwardEngine(wiring.Component):
 
     def _by_spikes(self, m, layer):
         """Whether the layer's gradients are summed by input spike: from its counts of jobs and spikes, a cycle after they are."""
-        size, by_active, by_spike = self.network.size, Signal(32), Signal(32)
-        m.d.sync += [by_active.eq(self.gradient_count * size[layer]), by_spike.eq(self.spike_count * size[layer + 1])]
+        size = self.network.size
+        words = [self.gradient_count * size[layer], self.spike_count * size[layer + 1]]
+        by_active, by_spike = (Signal(product.shape(), name=f"additions_{n}") for n, product in enumerate(words))
+        m.d.sync += [by_active.eq(words[0]), by_spike.eq(words[1])]
         return (self.form == GradientForm.SPIKES) | (self.form != GradientForm.ACTIVE) & (by_active > by_spike)
 
     def _control(self, m, errors, gradients, layer):

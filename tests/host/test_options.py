@@ -133,7 +133,7 @@ def test_a_rule_refuses_the_options_of_another_by_name():
     for given, text in (
         ({"timesteps": 5}, "--timesteps 5: rule ttfs knows none"), ({"error_scales": "1,0"}, "--error-scales (1, 0): rule ttfs"),
         ({"rule": "sparse-bptt", "clip": 2.0}, "--clip 2.0: rule sparse-bptt knows none"),
-        ({"rule": "sparse-bptt", "gradient_memory": False}, "--gradient-memory False: rule sparse-bptt"),
+        ({"rule": "sparse-bptt", "gradient_memory": False}, "--no-gradient-memory: rule sparse-bptt knows none"),
         ({"rule": "sparse-bptt", "over_time": "mean"}, "--over-time 'mean' is unknown; choose one of: max, sum"),
         ({"rule": "sparse-bptt", "gradients": "both"}, "--gradients 'both' is unknown; choose one of: cheaper, active, spikes"),
         ({"gradients": "active"}, "--gradients active: rule ttfs knows none"),
@@ -167,7 +167,10 @@ def test_a_rule_refuses_the_options_of_another_by_name():
 
 @pytest.mark.parametrize("given, text", [
     ({"timesteps": 4097}, "--timesteps 4097: a build has 1 to 4096"),
-    ({"tau": -1.0}, "tau = -1.0"), ({"window": -0.1}, "window = -0.1"), ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
+    ({"tau": -1.0}, "--tau -1.0: a finite number of steps, 0 or more"), ({"tau": math.inf}, "--tau inf: a finite number"),
+    ({"window": -0.1}, "--window -0.1: 0 to inf"), ({"window": math.nan}, "--window nan: 0 to inf"),
+    ({"window": 1e-4}, "--window 0.0001: less than potentials resolve; use 0, or at least 0.00012"),
+    ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
     ({"error_scales": "1,2,3"}, "3 error scales for 2 weight layers"), ({"error_scales": "40,0"}, "scale 40 of layer 1"),
     ({"rate_upper": 1e-9}, "--rate-upper 1e-09: 0, or 1.5e-05 to 1 is possible"),
     ({"rate_lower": 2.0}, "--rate-lower 2.0: 0, or 1.5e-05 to 1"), ({"rate_lower": -1.0}, "--rate-lower -1.0: 0, or"),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from coldspike.host.command_experiment import VIEWS
+from coldspike.host.command_experiment import shown
 from coldspike.host.experiments.plan import EXPERIMENTS
 from coldspike.host.experiments.runs import Results
-from coldspike.host.experiments.tables import COLUMNS, Row, markdown, rows
+from coldspike.host.experiments.tables import markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUNS, EXPERIMENTS_FOLDER = DOCS / "runs", DOCS / "experiments"
@@ -38,8 +38,7 @@ RESULTS = Results(EXPERIMENTS_FOLDER / "results")
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(EXPERIMENTS_FOLDER.glob("*.md"))])
 def test_tables_of_experiments_are_those_of_their_results(name):
-    kind, columns = VIEWS.get(name, (Row, COLUMNS))
-    found = rows(EXPERIMENTS[name].studies, RESULTS, 3, kind)
+    found, columns = shown(name, RESULTS.folder, 3)
     assert (EXPERIMENTS_FOLDER / f"{name}.md").read_text() == markdown(found, columns), f"run: coldspike experiment {name} --show"
     assert all(all(row.plain()["same_on"].values()) for row in found)
 
