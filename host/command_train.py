@@ -18,6 +18,7 @@ from .driver import Accelerator
 from .options import TrainOptions, chosen_device, resolve, resume
 from .plots import plot_run
 from .problems import CheckpointError, OptionError
+from .rehearsal import rehearsal
 from .report import SUMMARY_NAME
 from .signals import stop_requests
 from .trainer import Trainer
@@ -95,7 +96,7 @@ def run(options: TrainOptions, folder: Path, checkpoint: Checkpoint | None, scre
         data = options.data_set(status.update)
     if device is None:
         with screen.status(f"preparing the {options.device} device") as status:
-            device = open_device(options.device, core, status=status.update)
+            device = open_device(options.device, core, status=status.update, rehearse=rehearsal(options, data))
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
             trainer = Trainer(Accelerator(device), data, options, folder, checkpoint=checkpoint,

@@ -56,7 +56,7 @@ def open_serial(name: str, config: CoreConfig | None = None, **more) -> SerialDe
 
 
 def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed: int = 0, exact_choice: bool = False,
-                status: Callable[[str], None] | None = None) -> Device:
+                status: Callable[[str], None] | None = None, rehearse: Callable[[Device], None] | None = None) -> Device:
     """A device for the build ``config``.
 
     Parameters
@@ -66,6 +66,7 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
     stall, stall_seed : probability, 0 to 0.99, for each cycle of each channel, that the simulated host holds it back.
     exact_choice : of the golden device: top-K transport without the histogram, to compare with.
     status : called with a line of text before each slow step of a first build.
+    rehearse : of the simulated device: what it is compiled for (host/rehearsal.py).
 
     Raises
     ------
@@ -88,7 +89,7 @@ def open_device(name: str, config: CoreConfig, *, stall: float = 0.0, stall_seed
         from ..sim.device import SimulatedDevice
         from ..sim.toolchain import ToolchainError
         try:
-            return SimulatedDevice(config, stall=stall, stall_seed=stall_seed, status=status)
+            return SimulatedDevice(config, stall=stall, stall_seed=stall_seed, status=status, rehearse=rehearse)
         except (ToolchainError, OSError) as error:
             raise Problem(f"the simulated device cannot be built: {error}") from error
     if is_serial(name):

@@ -13,6 +13,7 @@ from ..display import TrainingDisplay
 from ..driver import Accelerator
 from ..files import write_whole
 from ..reference import train_float
+from ..rehearsal import rehearsal
 from ..signals import stop_requests
 from ..trainer import Progress, Trainer
 from .activity import Activity
@@ -66,7 +67,8 @@ def trained(run: Run, folder: Path, screen: Console) -> dict:
     data = options.data_set()
     checkpoint = load_checkpoint(folder) if (folder / CHECKPOINT_NAME).exists() else None
     with screen.status(f"preparing the {options.device} device") as status:
-        device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice)
+        device = open_device(options.device, core, status=status.update, exact_choice=run.exact_choice,
+                             rehearse=rehearsal(options, data))
     try:
         with stop_requests() as request, TrainingDisplay(screen) as display:
             measure = MEASURES[options.rule](device, data.test, folder)

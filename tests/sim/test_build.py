@@ -3,11 +3,13 @@
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 from coldspike.hw import verilog
 from coldspike.sim import build
 from coldspike.sim.build import CXX_FLAGS, build_library, cached_verilog
+from coldspike.sim.device import SimulatedDevice
 from coldspike.sim.toolchain import ToolchainError, find_toolchain
 from coldspike.spec.config import CoreConfig
 
@@ -22,7 +24,7 @@ def compiled(tmp_path, monkeypatch):
     monkeypatch.setenv("COLDSPIKE_CACHE", str(tmp_path / "cache"))
     calls = []
 
-    def compile(tools, source, library, cxx_flags, status, board):
+    def compile(tools, source, library, cxx_flags, status, board, exercise):
         calls.append(cxx_flags)
         library.write_text("library")
 
@@ -42,6 +44,51 @@ def test_changed_flag_is_built_again(compiled):
     first = build_library(CONFIG, Echo)
     assert build_library(CONFIG, Echo, cxx_flags=("-O0",)) != first
     assert compiled == [CXX_FLAGS, ("-O0",)]
+
+
+def test_a_library_that_is_compiled_for_what_it_does_is_another_whatever_that_was(compiled):
+    first = build_library(CONFIG, Echo)
+    second = build_library(CONFIG, Echo, exercise=lambda library: None)
+    assert second != first and len(compiled) == 2
+    assert build_library(CONFIG, Echo, exercise=print) == second and build_library(CONFIG, Echo) == first and len(compiled) == 2
+
+
+def test_a_library_counts_what_it_does_and_is_compiled_for_that(tmp_path, monkeypatch):
+    """Two compilations with a run between them, whose counts the second one reads."""
+    monkeypatch.setenv("COLDSPIKE_CACHE", str(tmp_path / "cache"))
+    commands, counts = [], []
+    run = build._Job.run
+
+    def noted(self, *command):
+        counts.append(sorted(path.name for path in self.room.glob("*.gcda")))
+        commands.append([str(part) for part in command])
+        run(self, *command)
+
+    def rehearse(device):
+        seen.append(device.exchange(np.arange(40, dtype=np.uint32), np.arange(40) % 8 == 7, 5))
+
+    monkeypatch.setattr(build._Job, "run", noted)
+    monkeypatch.setattr(build, "find_toolchain", lambda: build.Toolchain(**{**vars(find_toolchain()), "ccache": None}))
+    seen, steps = [], []
+    with SimulatedDevice(CONFIG, top=Echo, status=steps.append, rehearse=rehearse) as device:
+        rehearse(device)
+    assert all((a == b).all() for a, b in zip(*seen, strict=True)), "the same words from both"
+    assert [step for step in steps if "count" in step or "for what" in step] == [
+        "compiling a simulated device that counts what it does", "compiling the simulated device for what it did"]
+    counting, counted = ([n for n, command in enumerate(commands) if f"-fprofile-{how}" in command] for how in ("generate", "use"))
+    assert len(counting) == len(counted) >= 2 and max(counting) < min(counted)
+    assert not any(counts[n] for n in counting) and all("driver.cpp.gcda" in counts[n] for n in counted)
+
+
+def test_a_rehearsal_that_fails_leaves_no_library(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLDSPIKE_CACHE", str(tmp_path / "cache"))
+
+    def rehearse(device):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SimulatedDevice(CONFIG, top=Echo, rehearse=rehearse)
+    assert not list((tmp_path / "cache").glob("device-*")) and not list((tmp_path / "cache").glob("making-*"))
 
 
 @pytest.mark.parametrize("change", ["compiler", "harness"])

@@ -1,0 +1,34 @@
+"""A rehearsal of a training run: the simulated device is compiled for what its first samples make it do."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .data import DataSet
+from .device import Device
+from .driver import Accelerator
+from .initial import initial_memories
+from .memories import write_memories
+from .options import TrainOptions
+
+__all__ = ["rehearsal"]
+
+WORTHWHILE = 50_000
+"""Samples of a run, epochs times training samples: minutes, of which a rehearsed device saves more than its build takes."""
+
+REHEARSED = 128
+"""Samples: seconds. Learning changes how often things happen, hardly what happens."""
+
+
+def rehearsal(options: TrainOptions, data: DataSet) -> Callable[[Device], None] | None:
+    """What ``open_device`` takes to rehearse a run; None for one that is too short to be worth it."""
+    if options.epochs * len(data.train) < WORTHWHILE:
+        return None
+
+    def rehearse(device: Device) -> None:
+        unit, chosen = Accelerator(device), np.arange(min(REHEARSED, len(data.train)))
+        unit.configure(options.settings(0))
+        write_memories(unit, initial_memories(unit, options.seed, options.initial_scale, options.initial_mean))
+        unit.train(data.train.take(chosen), data.train.labels[chosen], batch_size=options.batch_size)
+
+    return rehearse
