@@ -12,6 +12,7 @@ from .bench import measure
 from .devices import open_device
 from .options import resolve
 from .problems import OptionError
+from .rehearsal import rehearsal
 
 __all__ = ["bench"]
 
@@ -24,6 +25,8 @@ def bench(
     batch_size: Annotated[int, typer.Option(help="samples of one weight update")] = 64,
     feedback: Annotated[str | None, typer.Option(help="bp or fbp", show_default="fbp")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd or sign-momentum", show_default="as for train")] = None,
+    rehearse: Annotated[bool, typer.Option("--rehearse", help="compile the device for what the samples make it do, as for training "
+                                                              "runs of 50,000 samples and more")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False,
 ) -> None:
     """Measure the schedule against its ideal, and the simulation against a bare loop, while training."""
@@ -34,7 +37,8 @@ def bench(
     core = options.core_config()
     task = options.data_set()
     with Console(stderr=True).status("preparing the simulated device") as status, contextlib.ExitStack() as stack:
-        devices = [stack.enter_context(contextlib.closing(open_device(name, core, status=status.update)))
+        played = rehearsal(options, task, always=True) if rehearse else None
+        devices = [stack.enter_context(contextlib.closing(open_device(name, core, status=status.update, rehearse=played)))
                    for name in ("simulated", "simulated", "golden")]
         result = measure(options, task, *devices, status.update)
     if as_json:

@@ -20,9 +20,9 @@ REHEARSED = 128
 """Samples: seconds. Learning changes how often things happen, hardly what happens."""
 
 
-def rehearsal(options: TrainOptions, data: DataSet) -> Callable[[Device], None] | None:
-    """What ``open_device`` takes to rehearse a run; None for one that is too short to be worth it."""
-    if options.epochs * len(data.train) < WORTHWHILE:
+def rehearsal(options: TrainOptions, data: DataSet, *, always: bool = False) -> Callable[[Device], None] | None:
+    """What ``open_device`` takes to rehearse a run; None for one that is too short to be worth it, unless ``always``."""
+    if options.epochs * len(data.train) < WORTHWHILE and not always:
         return None
 
     def rehearse(device: Device) -> None:

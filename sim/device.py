@@ -50,8 +50,8 @@ class SimulatedDevice:
         work that one packet can cause in this build.
     status : called with a line of text before each step of a first build.
     top : another component with the accelerator's pins, for tests of the harness.
-    rehearse : called, if this build is made, with a device that counts what it does; the device proper is compiled for that, 1.3
-        times as fast and twice as long to build. For runs of many minutes.
+    rehearse : called, if this build is made, with a device that counts what it does; the device proper is compiled for that, 1.1
+        to 1.3 times as fast and twice as long to build. For runs of many minutes.
 
     Members
     -------

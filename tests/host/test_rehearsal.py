@@ -30,6 +30,7 @@ def test_short_runs_are_not_rehearsed(small_options, monkeypatch):
     options = small_options()
     data = options.data_set()
     assert rehearsal(options, data) is None, "2 epochs of 96 samples"
+    assert rehearsal(options, data, always=True) is not None
     monkeypatch.setattr(module, "WORTHWHILE", 193)
     assert rehearsal(options, data) is None
     monkeypatch.setattr(module, "WORTHWHILE", 192)
