@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coldspike.model.reference.bptt import BpttNetwork
-from coldspike.model.reference.rate import RateNetwork, surrogate
+from coldspike.model.reference.rate import RateNetwork, surrogate, traces
 
 LEAK, SAMPLES = 0.2, 7
 
@@ -56,9 +56,11 @@ def labels(outputs):
     return torch.arange(SAMPLES) % outputs
 
 
-def both(layers, inputs, kind=RateNetwork, **options):
-    """Gradients of the network and of the unrolled loss."""
+def both(layers, inputs, kind=RateNetwork, first=None, **options):
+    """Gradients of the network and of the unrolled loss; ``first`` : weights of layer 1."""
     unit = network(layers, kind=kind, **options)
+    if first is not None:
+        unit.weights[0][:] = first
     weights = [w.clone().requires_grad_() for w in unit.weights]
     unrolled_loss(weights, inputs, labels(layers[-1])).backward()
     unit.train(inputs, labels(layers[-1]))
@@ -98,6 +100,24 @@ def test_constant_inputs_and_errors_give_the_exact_gradient(steps):
     with pytest.raises(AssertionError):  # spikes are not the same in each step
         found, exact = both((9, 8, 4), images(steps, 9, constant=False))
         assert torch.allclose(found[0], exact[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [2, 6])
+def test_constant_activity_gives_the_exact_gradient_of_a_deeper_network(steps):
+    """Neurons of layer 1, each driven by a pixel, fire in every step or in none: layer 2 hears the same in each step and has the
+    same error, of a loss of the mean, whenever it fires itself."""
+    layers, first, scale = (9, 8, 7, 4), 3 * torch.eye(8, 9, dtype=torch.float64), 4
+    inputs = (images(steps, 9) > 0.5).double()
+    found, exact = both(layers, inputs, first=first, scale=scale)
+    for l in (2, 3):
+        assert torch.allclose(found[l - 1], exact[l - 1], rtol=1e-12, atol=1e-13)
+        assert (found[l - 1].abs() > 1e-2).double().mean() > 0.5 and found[l - 1].abs().max() > 1
+    heard = traces(inputs @ first.T, LEAK)[0]
+    told = traces(heard @ network(layers, scale).weights[1].T, LEAK)[0]
+    assert [bool((each == each[:, :1]).all()) for each in (heard, told)] == [True, False]
+    assert 0.2 < heard.mean() < 0.8
+    found, exact = both(layers, images(steps, 9), scale=scale)  # neurons of layer 1 that fire now and then
+    assert not torch.allclose(found[1], exact[1], rtol=1e-3)
 
 
 @pytest.mark.parametrize("constant", [True, False])
