@@ -75,7 +75,11 @@ VERIFY = ["verify", "--layers", "9-7-5", "--lanes", "4", "--interval", "2", "--b
                                    "--transport", "top-k,random,change", "--probability", "0.5", "--alpha", "0.1"],
                                   ["--layers", "9-7-6-5", "--feedback", "ss,fss", "--feedback-precision", "sign"],
                                   ["--rule", "sparse-bptt", "--window", "0.5", "--layers", "9-11-7-5", "--stall", "0.1",
-                                   "--rate-upper", "0.05", "--rate-lower", "0.02", "--rate-most", "3"]])
+                                   "--rate-upper", "0.05", "--rate-lower", "0.02", "--rate-most", "3"],
+                                  ["--rule", "rate", "--timesteps", "3", "--layers", "9-8-7-5"],
+                                  ["--rule", "rate", "--timesteps", "5", "--layers", "9-7-6-5", "--coding", "spikes", "--schedule",
+                                   "multi-step", "--feedback", "fbp,fbp-signs", "--transport", "top-k,random", "--fraction", "0.2",
+                                   "--probability", "0.5", "--stall", "0.2"]])
 def test_every_state_of_the_simulated_accelerator_is_the_golden_models(capsys, more):
     code = main([*VERIFY, *more])
     result = json.loads(capsys.readouterr().out)
