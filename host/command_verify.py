@@ -1,5 +1,6 @@
 """``coldspike verify``: simulated RTL against the exact golden model, every state after every batch."""
 
+import inspect
 import json
 from typing import Annotated
 
@@ -13,8 +14,8 @@ from ..spec.transport import Precision
 from .builds import build, joined, layer_sizes
 from .devices import open_device
 from .measures import cycles
-from .option_values import comma_numbers
-from .options import READOUTS
+from .option_values import comma_numbers, flag, options_of
+from .options import READOUTS, TrainOptions
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .rate_based import CODINGS, RateOptions
@@ -23,7 +24,6 @@ from .stimuli import random_settings
 from .verify import Verification
 
 __all__ = ["verify"]
-
 
 
 def verify(
@@ -71,15 +71,7 @@ def verify(
 
     Exit code 0 only if all values are equal, cycle counts of every phase included.
     """
-    rules = rule.split(",")
-    for name, value, choices in (("feedback-precision", feedback_precision, list(Precision)), ("readout", readout, READOUTS),
-                                 ("optimizer", optimizer, list(Optimizer)), *(("rule", each, list(Rule)) for each in rules),
-                                 ("over-time", over_time, OVER_TIME), ("gradients", gradients, GRADIENTS),
-                                 ("coding", coding, CODINGS), ("schedule", schedule, list(Schedule))):
-        if value not in choices:
-            raise OptionError(f"--{name} {value!r} is unknown; choose one of: {', '.join(choices)}")
-    if batches < len(rules):
-        raise OptionError(f"--batches {batches}: of the {len(rules)} rules {rule} each needs one at least")
+    rules = checked_rules(locals())
     sizes = layer_sizes(layers)
     sparse = OverTimeOptions(timesteps, tau, window, over_time, gradients, rate_upper, rate_lower, rate_least, rate_most,
                              spike_entries, job_entries)
@@ -113,6 +105,30 @@ def verify(
     else:
         report(check, phases)
     return 1 if check.mismatches else 0
+
+
+def checked_rules(given: dict) -> list[str]:
+    """The learning rules. Raises OptionError for a word that is unknown, for a rule that is named twice or has no batch, and for an
+    option that none of them knows, unless it is at its default: as ``train`` does."""
+    rules = given["rule"].split(",")
+    choices = {"feedback_precision": list(Precision), "readout": READOUTS, "optimizer": list(Optimizer), "over_time": OVER_TIME,
+               "gradients": GRADIENTS, "coding": CODINGS, "schedule": list(Schedule)}
+    words = [("rule", rule, list(Rule)) for rule in rules] + [(name, given[name], known) for name, known in choices.items()]
+    for name, word, known in words:
+        if word not in known:
+            raise OptionError(f"{flag(name)} {word!r} is unknown; choose one of: {', '.join(known)}")
+    if twice := [rule for n, rule in enumerate(rules) if rule in rules[:n]]:
+        raise OptionError(f"--rule {given['rule']}: {twice[0]} is there twice; name each rule once")
+    if given["batches"] < len(rules):
+        raise OptionError(f"--batches {given['batches']}: of the {len(rules)} rules {given['rule']} each needs one at least")
+    defaults = inspect.signature(verify).parameters
+    for name, option in options_of(TrainOptions).items():
+        value = given.get(name)
+        if name in given and not set(rules) & set(option.metadata["rules"]) and value != defaults[name].default:
+            asked = f"{flag(name)} {value}" if type(value) is not bool else flag(name if value else f"no_{name}")
+            know = f"rule {rules[0]} knows" if len(rules) == 1 else f"rules {', '.join(rules)} know"
+            raise OptionError(f"{asked}: {know} none; leave it out, or choose another --rule")
+    return rules
 
 
 def as_dict(check: Verification, layers: str, batches: int, phases: dict[str, int]) -> dict:

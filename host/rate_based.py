@@ -48,7 +48,7 @@ class RateOptions:
 
     def settings(self) -> RateSettings:
         """How the network runs. Raises OptionError for values out of range."""
-        try:
-            return RateSettings(steps=self.steps, leak=self.leak, coded=self.coding == "spikes")
-        except ValueError as error:
-            raise OptionError(str(error)) from None
+        check_steps(self.steps)
+        if not 0 <= self.leak < 1:
+            raise OptionError(f"--leak {self.leak}: 0 to below 1 is needed")
+        return RateSettings(steps=self.steps, leak=self.leak, coded=self.coding == "spikes")
