@@ -36,7 +36,7 @@ def reference(config: Path | None, through_time: bool, as_json: bool, **given) -
         print(json.dumps({"options": options.plain(), "test_accuracy": last.test, "train_accuracy": last.train,
                           "epochs": [asdict(epoch) for epoch in epochs]}, indent=2))
     else:
-        print(f"test accuracy {last.test:.2%} after {len(epochs)} epochs in floating point")
+        print(f"test accuracy {last.test:.2%} after {len(epochs)} epoch{'s' * (len(epochs) != 1)} in floating point")
 
 
 reference.__signature__ = signature(

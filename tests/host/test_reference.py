@@ -97,3 +97,9 @@ def test_the_command_prints_each_epoch(capsys, more):
     result = json.loads(out)
     assert len(result["epochs"]) == 2 and result["test_accuracy"] == result["epochs"][-1]["test"]
     assert err.count("test") == 2
+
+
+@pytest.mark.parametrize("epochs, counted", [(1, "1 epoch"), (2, "2 epochs")])
+def test_the_command_says_how_many_epochs(capsys, epochs, counted):
+    assert main(["reference", "--samples", "64", "--test-samples", "20", "--epochs", str(epochs)]) == 0
+    assert f"% after {counted} in floating point" in capsys.readouterr().out
