@@ -29,9 +29,9 @@ TEXTS = "; ".join(f"{name}: {each.text}" for name, each in EXPERIMENTS.items())
 
 
 def shown(name: str, folder: Path, seeds: int, **changed) -> tuple[list[Row], dict]:
-    """What an experiment shows of the results in a folder: rows, and the columns of its table."""
+    """What an experiment shows of the results in a folder, of the seeds that it runs: rows, and the columns of its table."""
     kind, columns = VIEWS.get(name, (Row, COLUMNS))
-    found = rows(EXPERIMENTS[name].studies, Results(folder), seeds, kind, **changed)
+    found = rows(EXPERIMENTS[name].studies, Results(folder), min(seeds, EXPERIMENTS[name].seeds or seeds), kind, **changed)
     return (with_areas(found, Areas(folder)) if found and name == "rules" else found), columns
 
 
@@ -73,5 +73,6 @@ def experiment(
     if as_json:
         print(json.dumps(plain, indent=2))
     else:
-        Console().print(rich_table(EXPERIMENTS[name].text, found, columns))
+        console = Console()
+        console.print(rich_table(EXPERIMENTS[name].text, found, columns, console.width))
     return 1 if any(not equal for row in plain for equal in row["same_on"].values()) else 0

@@ -1,9 +1,10 @@
 """What an experiment shows: a row for each scheme, over its seeds."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from ...spec.config import CoreConfig
@@ -12,7 +13,7 @@ from .energy import energy
 from .plan import Study
 from .runs import Results
 
-__all__ = ["COLUMNS", "Row", "markdown", "rich_table", "rows", "same"]
+__all__ = ["COLUMNS", "Row", "accuracy_text", "markdown", "rich_table", "rows", "same"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +95,14 @@ def rows(studies: Iterable[Study], results: Results, seeds: int, kind: type[Row]
     return out
 
 
+def accuracy_text(r: dict) -> str:
+    """Test accuracy in %, and its deviation where there is more than one seed."""
+    return f"{100 * r['accuracy']:.2f}" + (f" +- {100 * r['deviation']:.2f}" if r["seeds"] > 1 else "")
+
+
 COLUMNS = {
     "network": lambda r: r["network"], "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
-    "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f} +- {100 * r['deviation']:.2f}",
-    "best epoch": lambda r: f"{r['best_epoch']:.1f}",
+    "test accuracy, %": accuracy_text, "best epoch": lambda r: f"{r['best_epoch']:.1f}",
     "transports an epoch": lambda r: f"{r['transports_per_epoch']:,.1f}",
     "weights an epoch": lambda r: f"{r['weights_per_epoch']:,.0f}", "signs an epoch": lambda r: f"{r['signs_per_epoch']:,.0f}",
     "fewer weights than BP": lambda r: f"{r['reduction']:,.0f} x" if r["reduction"] else "none moved",
@@ -118,9 +123,43 @@ def markdown(found: list[Row], columns: dict[str, Callable[[dict], str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def rich_table(title: str, found: list[Row], columns: dict[str, Callable[[dict], str]]) -> Table:
-    """The table for a terminal."""
-    out = Table(*columns, title=title, title_justify="left")
-    for row in found:
-        out.add_row(*(show(row.plain()) for show in columns.values()))
+def rich_table(title: str, found: list[Row], columns: dict[str, Callable[[dict], str]], width: int | None = None) -> RenderableType:
+    """The table for a terminal of ``width`` characters, or as wide as it comes. One that does not fit stands on its side, a row for
+    each column, as many schemes side by side as there is room for, and the others below."""
+    texts = [[show(plain) for show in columns.values()] for plain in (row.plain() for row in found)]
+    widest = [max(map(len, [*head.split(), *cells])) for head, *cells in zip(columns, *texts, strict=True)]
+    if width is None or framed(widest) <= width:
+        out = Table(*columns, title=title, title_justify="left")
+        for cells in texts:
+            out.add_row(*cells)
+        return out
+    # Parts of a cell go below each other, which makes it narrower.
+    schemes = [[text.replace(" / ", " /\n") for text in cells] for cells in texts]
+    label, groups = max(len(word) for head in columns for word in head.split()), [[]]
+    for cells in schemes:
+        if groups[-1] and framed([label, *map(text_width, groups[-1]), text_width(cells)]) > width:
+            groups.append([])
+        groups[-1].append(cells)
+    return Group(*(upright(title if group is groups[0] else None, columns, group, width) for group in groups))
+
+
+def framed(widths: Sequence[int]) -> int:
+    """Width of a table of such columns: each between two blanks, lines around."""
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def text_width(cells: Iterable[str]) -> int:
+    """Of a column."""
+    return max(len(line) for text in cells for line in text.split("\n"))
+
+
+def upright(title: str | None, names: Iterable[str], schemes: list[list[str]], width: int) -> Table:
+    """A table with a row for each of ``names`` and a column for each scheme; the first texts are its head."""
+    (first, *others), room = names, width - framed([0, *map(text_width, schemes)])
+    out = Table(title=title, title_justify="left", show_lines=any("\n" in text for cells in schemes for text in cells))
+    out.add_column(first, max_width=room)
+    for head, *_ in schemes:
+        out.add_column(head, no_wrap=True)
+    for name, *cells in zip(others, *(cells[1:] for cells in schemes), strict=True):
+        out.add_row(name, *cells)
     return out
