@@ -50,9 +50,13 @@ class JointRow:
 
 
 def builds(studies: Iterable[Study]) -> list[CoreConfig]:
-    """Those of the studies' runs, and the one that runs them all."""
-    alone = [study.run(1).options.core_config() for study in studies]
-    return [*alone, together(alone)]
+    """Those of the studies' runs, and the one that runs them all. Currents are as many words as there are inputs, whatever
+    ``spike_entries`` is: the joint build has as many as the others need."""
+    runs = [study.run(1).options for study in studies]
+    alone = [options.core_config() for options in runs]
+    needed = [replace(build, spike_entries=1) if options.coding == "current" else build
+              for build, options in zip(alone, runs, strict=True)]
+    return [*alone, together(needed)]
 
 
 def with_areas(found: list[RulesRow], areas: Areas) -> list[RulesRow | JointRow]:

@@ -75,6 +75,17 @@ def test_one_build_for_all():
         together([ttfs, replace(ttfs, optimizer="sign-momentum")])
 
 
+def test_the_joint_build_has_room_for_what_is_run():
+    """Currents are as many words as there are inputs, however many spikes a build holds: their number is that of sparse-bptt."""
+    studies = EXPERIMENTS["rules"].studies
+    *alone, joint = builds(studies)
+    assert alone == [study.run(1).options.core_config() for study in studies]
+    assert (alone[1].spike_entries, alone[2].spike_entries, joint.spike_entries) == (4096, 784 * 17, 4096)
+    assert together(alone).spike_entries == 784 * 17
+    coded = replace(studies[2], given=studies[2].given | {"coding": "spikes"})
+    assert builds([*studies[:2], coded])[-1] == replace(joint, spike_entries=784 * 17)
+
+
 def test_areas_are_synthesised_once(tmp_path, monkeypatch):
     """The Verilog of the build; what has a result is not made again, and a failure is one line. (fpga's tests have yosys run.)"""
     areas, screen, seen = Areas(tmp_path / "results"), Console(file=io.StringIO()), []
