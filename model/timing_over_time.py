@@ -6,10 +6,10 @@ from torch import Tensor
 
 from ..spec import pipeline as at
 from ..spec.lif import GradientForm, OverTime
-from .exact.arithmetic import counts, places
+from .exact.arithmetic import any_of, counts, places
 from .exact.over_time import OverTimeRecord, SparseBpttNetwork
 
-__all__ = ["backward", "by_sample", "forward", "gradient_sweep", "ideal_backward", "jobs_written"]
+__all__ = ["backward", "by_sample", "forward", "gradient_sweep", "jobs_written", "least_backward"]
 
 
 def forward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
@@ -56,21 +56,39 @@ def backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
     return cycles - learned * at.STEP_LOOK
 
 
-def ideal_backward(network: SparseBpttNetwork, record: OverTimeRecord) -> np.ndarray:
-    """[n] cycles that the backward engine cannot do without, one a word of P gradients or errors and one an entry that makes none:
-    the longer sweep of each layer. What lies between it and ``backward`` is filling and draining, and waiting for memories."""
-    cycles = np.zeros(record.samples, np.int64)
+def least_backward(network: SparseBpttNetwork, record: OverTimeRecord, words_only: bool = False) -> np.ndarray:
+    """[n] cycles that a sample's entries demand of the backward engine, a lower bound of ``backward``: layer after layer the longer
+    one of its two sweeps, which run side by side, without filling, draining and waiting.
+
+    Demanded are a cycle for each word of P gradients that is added to (those of GRADIENT_WORDS) and one for each entry that grows a
+    trace or delta which is read later, in the form that the network's settings choose; a cycle for each word of P error sums that
+    is added to for an active neuron to look at, and one for each look. Entries that nothing comes of are none: jobs before the
+    first spike, spikes behind the last job, jobs before the first look. ``words_only`` : words alone, as if entries were free.
+    """
+    cycles, entry = np.zeros(record.samples, np.int64), 0 if words_only else 1
     for layer in network.layout:
-        jobs, spikes = (counts(each).numpy() for each in (record.jobs[layer.index - 1], record.spikes[layer.index - 1]))
+        jobs, spikes = record.jobs[layer.index - 1], record.spikes[layer.index - 1]
         by_spikes = np.array([network.settings.gradients.by_spikes(*each, layer.n_in, layer.n_out)
-                              for each in zip(jobs.tolist(), spikes.tolist(), strict=True)])
-        gradients = np.where(by_spikes, spikes * layer.out_blocks + jobs, jobs * layer.in_blocks + spikes)
+                              for each in zip(counts(jobs).tolist(), counts(spikes).tolist(), strict=True)])
+        # Of both lists what meets something of the other one.
+        i, j = counts(spikes & _from_now_on(jobs)).numpy(), counts(jobs & _so_far(spikes)).numpy()
+        gradients = np.where(by_spikes, i * layer.out_blocks + entry * j, j * layer.in_blocks + entry * i)
         errors = np.zeros_like(gradients)
         if layer.index > 1:
-            reach = counts(record.jobs[layer.index - 1][:, 1:]).numpy()
-            errors = reach * layer.in_blocks + counts(record.active[layer.index - 2]).numpy()
+            active = record.active[layer.index - 2]
+            errors = counts(jobs & _so_far(active)).numpy() * layer.in_blocks + entry * counts(active).numpy()
         cycles += np.maximum(gradients, errors)
     return cycles * record.learned.numpy()
+
+
+def _so_far(entries: Tensor) -> Tensor:
+    """bool [n, T, 1], whether a sample has any of ``entries`` bool [n, T, neurons] in this step or before."""
+    return (any_of(entries).cumsum(1) > 0)[:, :, None]
+
+
+def _from_now_on(entries: Tensor) -> Tensor:
+    """The same of this step or later."""
+    return _so_far(entries.flip(1)).flip(1)
 
 
 def by_sample(entries: Tensor) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...model.exact import OverTimeRecord, SparseBpttNetwork
-from ...model.timing_over_time import backward, forward, ideal_backward
+from ...model.timing_over_time import backward, forward, least_backward
 from ...spec.config import bits_for
 from ...spec.lif import SURROGATE, GradientForm, LifFormats, OverTime
 from ..events import EventSplit
@@ -39,9 +39,9 @@ def dense_record(network: SparseBpttNetwork) -> OverTimeRecord:
 
 
 def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarray) -> dict:
-    """Of a training sample, on average over those that the tape holds: cycles of both engines, the ideal of the backward one, jobs
-    and spikes of each layer, tape bits; ``dense_*`` : with every neuron firing and active in every step, by active neuron, and the
-    words of P gradients that are added up then."""
+    """Of a training sample, on average over those that the tape holds: cycles of both engines; ``least`` : those that its entries
+    demand of the backward one, ``least_words`` : their words alone; jobs and spikes of each layer; tape bits. ``dense_*`` : with
+    every neuron firing and active in every step, by active neuron, and the words of P gradients that are added up then."""
     record = learned(network, spikes, labels)
     kept = record.learned.numpy()
     dense = SparseBpttNetwork(network.config, network.layers, replace(network.settings, gradients=GradientForm.ACTIVE))
@@ -49,7 +49,8 @@ def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarra
     out = {"samples": int(kept.sum())}
     for name, net, of, rows in (("", network, record, kept), ("dense_", dense, everything, slice(None))):
         out |= {f"{name}forward": float(forward(net, of)[rows].mean()), f"{name}backward": float(backward(net, of)[rows].mean()),
-                f"{name}ideal": float(ideal_backward(net, of)[rows].mean())}
+                f"{name}least": float(least_backward(net, of)[rows].mean()),
+                f"{name}least_words": float(least_backward(net, of, words_only=True)[rows].mean())}
     out["jobs"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.jobs]
     out["spikes"] = [float(each[kept].sum((1, 2)).double().mean()) for each in record.spikes]
     out["dense_gradient_words"] = sum(int(each.sum()) * place.in_blocks

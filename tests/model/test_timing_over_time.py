@@ -1,6 +1,7 @@
 """Cycles of rule sparse-bptt against a walk through the schedules as the docstrings of hw/ word them, entry by entry."""
 
 import itertools
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from coldspike.hw.forward.leaky_accumulator import LeakyAccumulator
 from coldspike.hw.forward.step_engine import StepForwardEngine
 from coldspike.model.exact import OverTimeRecord
 from coldspike.model.timing import TimingModel
-from coldspike.model.timing_over_time import backward, forward, gradient_sweep, jobs_written
+from coldspike.model.timing_over_time import backward, forward, gradient_sweep, jobs_written, least_backward
 from coldspike.spec.lif import GradientForm, OverTime
 from coldspike.spec.pipeline import READOUT_FIXED
 
@@ -167,6 +168,86 @@ def single(record, n):
     """Sample ``n`` alone."""
     lists = {name: [each[n:n + 1] for each in getattr(record, name)] for name in ("spikes", "scanned", "active", "jobs")}
     return OverTimeRecord(train=record.train, learned=record.learned[n:n + 1], written=record.written[n:n + 1], **lists)
+
+
+def least_cycles(network, record, n, entry):
+    """docs/timing.md, entry after entry: a layer's lists by step, and whether each entry meets something of the other list."""
+    cycles, lanes, form = 0, network.config.lanes, network.settings.gradients
+    for l, (n_in, n_out) in enumerate(itertools.pairwise(network.layers)):
+        jobs, spikes = ([step for step, _ in entries[n].nonzero().tolist()] for entries in (record.jobs[l], record.spikes[l]))
+        looks = [step for step, _ in record.active[l - 1][n].nonzero().tolist()] if l else []
+        by_spikes = form is GradientForm.SPIKES or form is GradientForm.CHEAPER and len(jobs) * n_in > len(spikes) * n_out
+        reads = sum(any(t <= m for t in spikes) for m in jobs), sum(any(t <= m for m in jobs) for t in spikes)
+        readings, growths, size = (*reversed(reads), n_out) if by_spikes else (*reads, n_in)
+        errors = sum(any(t <= m for t in looks) for m in jobs) * math.ceil(n_in / lanes) + entry * len(looks)
+        cycles += max(readings * math.ceil(size / lanes) + entry * growths, errors)
+    return cycles if record.learned[n] else 0
+
+
+WINDOWS = {"narrow": 0.1, "usual": 0.4, "wide": 0.95, "beyond rest": 1.5, "infinite": 256.0}
+
+
+@pytest.mark.parametrize("form", GradientForm)
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("layers, lanes", [((13, 7, 11, 5, 3), 4), ((9, 17, 5, 2), 2), ((21, 3), 8)], ids=str)
+def test_least_backward_is_a_lower_bound(layers, lanes, window, form):
+    """Of each sample, and so of each mean; equal to a count entry by entry. Words alone are less."""
+    depth, seen = len(layers) - 1, []
+    for over_time, least_steps in itertools.product(OverTime, (1, 14)):
+        chosen = settings(depth, least_steps, WINDOWS[window], gradients=form, over_time=over_time)
+        both = Both(layers, chosen, 5, lanes=lanes)
+        for density in (0.02, 0.1, 0.5):
+            record = both.exact.train(*both.inputs(4, density))[3]
+            least, words = least_backward(both.exact, record), least_backward(both.exact, record, words_only=True)
+            assert least.tolist() == [least_cycles(both.exact, record, n, 1) for n in range(4)]
+            assert words.tolist() == [least_cycles(both.exact, record, n, 0) for n in range(4)]
+            taken = backward(both.exact, record)
+            assert (words <= least).all() and (least < taken).all()
+            seen += (least / taken).tolist()
+    assert max(seen) > 0.5, "a bound that says something"
+
+
+@pytest.mark.parametrize("form", GradientForm)
+def test_least_words_of_one_layer_are_those_that_the_counter_counts(form):
+    """Of a layer without an error sweep."""
+    both = Both((6, 4), settings(1, 12, gradients=form), 3, lanes=4)
+    records = [both.exact.train(*both.inputs(5, density))[3] for density in (0.02, 0.1, 0.4)]
+    words = sum(int(least_backward(both.exact, record, words_only=True).sum()) for record in records)
+    assert words == both.exact.counters["GRADIENT_WORDS"] > 0
+
+
+def test_least_backward_of_samples_that_teach_nothing():
+    network, made = records("no room")
+    for record in made:
+        assert not least_backward(network, record)[~record.learned.numpy()].any()
+    assert any(least_backward(network, record).any() for record in made)
+
+
+@pytest.mark.parametrize("form, spikes, jobs, looks, cycles, words", [
+    (GradientForm.ACTIVE, [(2, 0)], [(2, 0)], [(2, 0)], 3 + 1, 3),  # of an output layer of two neurons, 5 inputs, 2 lanes
+    (GradientForm.ACTIVE, [(2, 0)], [(1, 0), (2, 0)], [(3, 0)], 3 + 1, 3),
+    (GradientForm.ACTIVE, [(2, 0), (3, 0)], [(2, 0)], [], 3 + 1, 3),
+    (GradientForm.ACTIVE, [(3, 0)], [(2, 0)], [(3, 0), (3, 1)], 2, 0),
+    (GradientForm.SPIKES, [(2, 0), (3, 1)], [(1, 0), (2, 0)], [(3, 0)], 1 + 1, 1),
+    (GradientForm.SPIKES, [(2, 0)], [(1, 0), (2, 0)], [(2, 0)], 3 + 1, 3),
+    (GradientForm.SPIKES, [(2, 0)], [(1, 0), (2, 0)], [(1, 0)], 6 + 1, 6),
+])
+def test_least_backward_by_hand(form, spikes, jobs, looks, cycles, words):
+    """What meets nothing is not demanded: jobs before the first spike or look, spikes behind the last job. Layer 1 has no jobs."""
+    network = Both((4, 5, 2), settings(2, 4, gradients=form), 3).exact
+    record = OverTimeRecord(train=True, learned=torch.ones(1, dtype=torch.bool), written=torch.ones(1, dtype=torch.bool),
+                            spikes=[mask([(0, 0)], 4), mask(spikes, 5)], scanned=[mask([], 5)], active=[mask(looks, 5)],
+                            jobs=[mask([], 5), mask(jobs, 2)])
+    assert least_backward(network, record).tolist() == [cycles]
+    assert least_backward(network, record, words_only=True).tolist() == [words]
+
+
+def mask(entries, size):
+    """bool [1, 4, size] of (step, neuron)."""
+    out = torch.zeros(1, 4, size, dtype=torch.bool)
+    for step, neuron in entries:
+        out[0, step, neuron] = True
+    return out
 
 
 def place_of(lanes, inputs, outputs):
