@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from .energy import saved
 from .tables import Row, same
 
 __all__ = ["COLUMNS", "SparseRow", "draw_sparse"]
@@ -21,13 +22,15 @@ class SparseRow(Row):
             return self.mean(lambda r: r["schedule"][name]) if all(name in r["schedule"] for r in self.results) else None
 
         options = self.study.run(1).options
+        core, settings = options.core_config(), options.settings(0).over_time
         trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
-        shares = np.mean([result["active_fraction"] for result in self.results], axis=0)[:-1].tolist()
         dense = mean("dense_forward") + mean("dense_backward")
+        savings = [saved(core, settings, tuple(r["layers"]), r["counters"], r["schedule"]["dense_gradient_words"])
+                   for r in self.results]
         return {
             "scheme": self.study.name, "window": options.window, "seeds": len(self.results),
             "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
-            "active_fraction": shares,
+            "active_fraction": np.mean([result["active_fraction"] for result in self.results], axis=0)[:-1].tolist(),
             "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
                                   for phase in ("forward", "backward", "total")},
             "backward_over_least": ratio(mean("backward"), mean("least")),
@@ -36,9 +39,7 @@ class SparseRow(Row):
             "speedup": dense / (mean("forward") + mean("backward")),
             "tape_bits": mean("tape_bits"), "most_tape_bits": mean("most_tape_bits"), "dense_bits": mean("dense_bits"),
             "overflows": self.mean(lambda r: r["counters"]["OVERFLOWS"]),
-            # Table 2 of the paper: products and sums that a dense pass would make for gradients that are zero; and what the
-            # hardware counted: words of P gradients, of those that a dense pass adds up.
-            "energy_saved_bound": [1 - share for share in shares],
+            "energy_saved": {name: np.mean([each[name] for each in savings], axis=0).tolist() for name in savings[0]},
             "gradient_words": self.mean(lambda r: r["counters"]["GRADIENT_WORDS"]) / trained,
             "dense_gradient_words": mean("dense_gradient_words"),
             "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
@@ -73,8 +74,10 @@ COLUMNS = {
     "forward + backward": lambda r: f"{r['speedup']:,.0f} x",
     "tape, bits (most)": lambda r: f"{r['tape_bits']:,.0f} ({r['most_tape_bits']:,.0f})",
     "dense store / tape": lambda r: f"{r['dense_bits'] / r['tape_bits']:,.0f} x",
-    "gradient energy saved at most, layers 1 / 2, %": lambda r: percent(r["energy_saved_bound"]),
-    "saved as counted, %": lambda r: f"{100 * (1 - r['gradient_words'] / r['dense_gradient_words']):.3f}",
+    "energy saved at most (table 2), gradients of W2 / of S1, %":
+        lambda r: percent([*r["energy_saved"]["w_bound"], *r["energy_saved"]["s_bound"]]),
+    "at most by active neuron, of all W, %": lambda r: percent([r["energy_saved"]["w_all_bound"]]),
+    "counted, of all W / of S1, %": lambda r: percent([r["energy_saved"]["w_counted"], r["energy_saved"]["s_counted"]]),
     "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
 }
 
