@@ -10,12 +10,12 @@ import torch
 
 from ...model.exact import OverTimeRecord, SparseBpttNetwork
 from ...model.timing_over_time import backward, forward, least_backward
-from ...spec.config import bits_for
+from ...spec.config import CoreConfig, bits_for
 from ...spec.lif import SURROGATE, GradientForm, LifFormats, OverTime
 from ..events import EventSplit
 from .measure import Measure
 
-__all__ = ["Activity", "dense_record", "schedule"]
+__all__ = ["Activity", "built_tape_bits", "dense_record", "entry_bits", "schedule"]
 
 PROBE_SAMPLES = 64
 
@@ -58,11 +58,22 @@ def schedule(network: SparseBpttNetwork, spikes: torch.Tensor, labels: np.ndarra
     return out | _memory(network, record, kept)
 
 
-def _memory(network: SparseBpttNetwork, record: OverTimeRecord, kept: np.ndarray) -> dict:
-    """Bits of the tape's entries, the most and on average, and of a dense store of spikes and potentials."""
-    config, steps = network.config, network.settings.steps
-    spike = bits_for(config.max_steps) + bits_for(config.max_neurons)
+def entry_bits(config: CoreConfig) -> tuple[int, int]:
+    """Bits of the tape's entries: of a spike, and of an active neuron or job."""
     job = bits_for(config.max_steps + 1) + bits_for(config.max_neurons) + max(config.error.bits, SURROGATE.bits + 1)
+    return bits_for(config.max_steps) + bits_for(config.max_neurons), job
+
+
+def built_tape_bits(config: CoreConfig) -> int:
+    """Bits of a build's tape, one memory of spikes and two of active neurons and jobs, whatever samples use of it."""
+    spike, job = entry_bits(config)
+    return config.spike_entries * spike + 2 * config.job_entries * job
+
+
+def _memory(network: SparseBpttNetwork, record: OverTimeRecord, kept: np.ndarray) -> dict:
+    """Bits of the entries on the tape, the most and on average, and of a dense store of spikes and potentials."""
+    config, steps = network.config, network.settings.steps
+    spike, job = entry_bits(config)
     spikes = sum(each[kept].sum((1, 2)) for each in record.spikes)
     jobs = sum(each[kept].sum((1, 2)) for each in (*record.active, record.jobs[-1]))
     bits = (spikes * spike + jobs * job).double()

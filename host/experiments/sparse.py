@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from .activity import built_tape_bits
 from .energy import saved
 from .tables import Row, same
 
@@ -37,8 +38,8 @@ class SparseRow(Row):
             "backward_over_words": ratio(mean("backward"), mean("least_words")),
             "backward_speedup": mean("dense_backward") / mean("backward"),
             "speedup": dense / (mean("forward") + mean("backward")),
-            "tape_bits": mean("tape_bits"), "most_tape_bits": mean("most_tape_bits"), "dense_bits": mean("dense_bits"),
-            "overflows": self.mean(lambda r: r["counters"]["OVERFLOWS"]),
+            "tape_bits": mean("tape_bits"), "most_tape_bits": mean("most_tape_bits"), "built_tape_bits": built_tape_bits(core),
+            "dense_bits": mean("dense_bits"), "overflows": self.mean(lambda r: r["counters"]["OVERFLOWS"]),
             "energy_saved": {name: np.mean([each[name] for each in savings], axis=0).tolist() for name in savings[0]},
             "gradient_words": self.mean(lambda r: r["counters"]["GRADIENT_WORDS"]) / trained,
             "dense_gradient_words": mean("dense_gradient_words"),
@@ -61,6 +62,7 @@ def known(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+TAPES = ("tape_bits", "most_tape_bits", "built_tape_bits")
 COLUMNS = {
     "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
     "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f} +- {100 * r['deviation']:.2f}",
@@ -72,8 +74,11 @@ COLUMNS = {
     "backward / least, words only": lambda r: known(r["backward_over_words"]),
     "dense / sparse, backward": lambda r: f"{r['backward_speedup']:,.0f} x",
     "forward + backward": lambda r: f"{r['speedup']:,.0f} x",
-    "tape, bits (most)": lambda r: f"{r['tape_bits']:,.0f} ({r['most_tape_bits']:,.0f})",
-    "dense store / tape": lambda r: f"{r['dense_bits'] / r['tape_bits']:,.0f} x",
+    "tape, bits: mean used / most used / built": lambda r: " / ".join(f"{r[name]:,.0f}" for name in TAPES),
+    "dense store, bits": lambda r: f"{r['dense_bits']:,.0f}",
+    "dense store / tape: mean used / most used / built":
+        lambda r: " / ".join(f"{r['dense_bits'] / r[name]:,.1f} x" for name in TAPES),
+    "samples without room on it": lambda r: f"{r['overflows']:,.0f}",
     "energy saved at most (table 2), gradients of W2 / of S1, %":
         lambda r: percent([*r["energy_saved"]["w_bound"], *r["energy_saved"]["s_bound"]]),
     "at most by active neuron, of all W, %": lambda r: percent([r["energy_saved"]["w_all_bound"]]),

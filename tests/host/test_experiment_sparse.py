@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from coldspike.host.experiments.activity import dense_record, schedule
+from coldspike.host.experiments.activity import built_tape_bits, dense_record, schedule
 from coldspike.host.experiments.energy import saved
 from coldspike.host.experiments.figures import draw
 from coldspike.host.experiments.plan import EXPERIMENTS, Study
@@ -76,6 +76,8 @@ def test_a_schedule_is_that_of_the_samples():
     bits = (sum(found["spikes"]) * 7) + (sum(found["jobs"][:2]) + 4) * 26
     assert found["tape_bits"] == pytest.approx(bits) and found["most_tape_bits"] >= bits
     assert found["dense_bits"] == STEPS * (9 + 11 + 6 + 18 * (11 + 6))
+    assert built_tape_bits(net.config) == 2048 * 7 + 2 * 1024 * 26
+    assert built_tape_bits(replace(net.config, spike_entries=100, job_entries=30)) == 100 * 7 + 2 * 30 * 26
 
 
 def test_samples_without_room_are_left_out():
@@ -138,6 +140,7 @@ def test_a_row_of_the_table(row, tmp_path):
     assert plain["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 320
     assert plain["speedup"] > 1 and plain["backward_speedup"] > 1
     assert plain["backward_over_words"] > plain["backward_over_least"] > 1 and plain["overflows"] == 0
+    assert plain["tape_bits"] < plain["most_tape_bits"] < plain["built_tape_bits"]
     assert 0 < plain["gradient_words"] < plain["dense_gradient_words"]
     counters = result["counters"]
     assert plain["energy_saved"]["s_bound"] == [pytest.approx(1 - plain["active_fraction"][0])]
@@ -165,6 +168,14 @@ def test_a_row_of_an_older_result(row):
     now = row.plain()
     assert COLUMNS["backward / least"](now) == f"{now['backward_over_least']:.3f}"
     assert {k: v for k, v in now.items() if "_over_" not in k} == {k: v for k, v in plain.items() if "_over_" not in k}
+
+
+def test_columns_of_the_tape(row):
+    plain = row.plain() | {"tape_bits": 1000.0, "most_tape_bits": 4000.0, "built_tape_bits": 50_000, "dense_bits": 20_000.0,
+                           "overflows": 1234.0}
+    assert COLUMNS["tape, bits: mean used / most used / built"](plain) == "1,000 / 4,000 / 50,000"
+    assert COLUMNS["dense store / tape: mean used / most used / built"](plain) == "20.0 x / 5.0 x / 0.4 x"
+    assert COLUMNS["samples without room on it"](plain) == "1,234" and COLUMNS["dense store, bits"](plain) == "20,000"
 
 
 def test_the_plan():
