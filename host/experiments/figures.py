@@ -12,6 +12,9 @@ from .tables import Row
 
 __all__ = ["draw"]
 
+SIZES = {"sparse": (12, 8), "rate": (12, 4.2), "rules": (12, 4.2)}
+"""Inches, width and height, of those that have several panels."""
+
 
 def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
     """Draws an experiment's figure, if it has one; returns the paths written."""
@@ -21,7 +24,7 @@ def draw(experiment: str, found: list[Row], folder: Path) -> list[Path]:
         from matplotlib.figure import Figure
     except ImportError:
         return []
-    figure = Figure(figsize=(12, 4.2) if experiment in ("sparse", "rate", "rules") else (8, 4.2), layout="constrained")
+    figure = Figure(figsize=SIZES.get(experiment, (8, 4.2)), layout="constrained")
     painters.get(experiment, accuracies)(figure, found)
     return save(figure, folder, experiment)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .activity import built_tape_bits
 from .energy import saved
-from .tables import Row, same
+from .tables import Row, accuracy_text, same
 
 __all__ = ["COLUMNS", "SparseRow", "draw_sparse"]
 
@@ -65,7 +65,7 @@ def known(value: float | None) -> str:
 TAPES = ("tape_bits", "most_tape_bits", "built_tape_bits")
 COLUMNS = {
     "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
-    "test accuracy, %": lambda r: f"{100 * r['accuracy']:.2f} +- {100 * r['deviation']:.2f}",
+    "test accuracy, %": accuracy_text,
     "active, layers 1 / 2, %": lambda r: percent(r["active_fraction"]),
     "cycles a sample, forward": lambda r: f"{r['cycles_per_sample']['forward']:,.0f}",
     "backward": lambda r: f"{r['cycles_per_sample']['backward']:,.0f}",
@@ -88,25 +88,26 @@ COLUMNS = {
 
 
 def draw_sparse(figure, found: list[SparseRow]) -> None:
-    """Accuracy and speed against w; activity of each hidden layer over training."""
+    """Accuracy, activity of each hidden layer and speed against w; activity over training."""
     found = [row for row in found if math.isfinite(row.plain()["window"])]
-    left, middle, right = figure.subplots(1, 3)
+    accuracy, activity, speed, training = figure.subplots(2, 2).flat
     for group in dict.fromkeys(row.study.group for row in found):
         plain = sorted((row.plain() for row in found if row.study.group == group), key=lambda row: row["window"])
         windows, more = [row["window"] for row in plain], f", {group}" if group else ""
-        left.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain],
-                      marker="o", markersize=4, capsize=3, label=group or "the same settings")
-        middle.plot(windows, [row["backward_speedup"] for row in plain], marker="o", markersize=4, label=f"backward{more}")
-        middle.plot(windows, [row["speedup"] for row in plain], marker="s", markersize=4, label=f"forward + backward{more}")
-    left.set(xscale="log", xlabel="window w", ylabel="test accuracy, %")
-    left.legend(frameon=False)
-    middle.set(xscale="log", yscale="log", xlabel="window w", ylabel="cycles, dense / sparse")
-    middle.legend(frameon=False)
+        accuracy.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain],
+                          marker="o", markersize=4, capsize=3, label=group or "the same settings")
+        for l, shares in enumerate(zip(*(row["active_fraction"] for row in plain), strict=True), start=1):
+            activity.plot(windows, [100 * share for share in shares], marker="o", markersize=4, label=f"layer {l}{more}")
+        speed.plot(windows, [row["backward_speedup"] for row in plain], marker="o", markersize=4, label=f"backward{more}")
+        speed.plot(windows, [row["speedup"] for row in plain], marker="s", markersize=4, label=f"forward + backward{more}")
+    accuracy.set(xscale="log", xlabel="window w", ylabel="test accuracy, %")
+    activity.set(xscale="log", yscale="log", xlabel="window w", ylabel="active neurons, %, mean of training")
+    speed.set(xscale="log", yscale="log", xlabel="window w", ylabel="cycles, dense / sparse")
     shown = min(found, key=lambda row: abs(row.plain()["window"] - 0.2))
     rows = shown.results[0]["activity"]
     for l in range(len(rows[0]["layers"]) if rows else 0):
-        right.plot([row["update"] for row in rows], [100 * row["layers"][l] for row in rows], label=f"layer {l + 1}")
-    right.set(xlabel="updates", ylabel=f"active neurons, %, {shown.study.name}", ylim=(0, None))
-    right.legend(frameon=False)
-    for axes in (left, middle, right):
+        training.plot([row["update"] for row in rows], [100 * row["layers"][l] for row in rows], label=f"layer {l + 1}")
+    training.set(xlabel="updates", ylabel=f"active neurons, %, {shown.study.name}", ylim=(0, None))
+    for axes in (accuracy, activity, speed, training):
         axes.grid(alpha=0.3)
+        axes.legend(frameon=False)

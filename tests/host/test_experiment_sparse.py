@@ -14,7 +14,7 @@ from coldspike.host.experiments.energy import saved
 from coldspike.host.experiments.figures import draw
 from coldspike.host.experiments.plan import EXPERIMENTS, Study
 from coldspike.host.experiments.runs import Results, carry_out
-from coldspike.host.experiments.sparse import COLUMNS, SparseRow
+from coldspike.host.experiments.sparse import COLUMNS, SparseRow, draw_sparse
 from coldspike.host.experiments.tables import markdown, rich_table, rows
 from coldspike.model.exact import SparseBpttNetwork
 from coldspike.model.timing_over_time import backward, least_backward
@@ -147,7 +147,7 @@ def test_a_row_of_the_table(row, tmp_path):
     assert plain["energy_saved"]["w_counted"] == pytest.approx(
         1 - counters["GRADIENT_WORDS"] / 320 / plain["dense_gradient_words"])
     text = markdown([row], COLUMNS)
-    assert text.count("\n") == 3 and "| w = 0.5 | 1 |" in text
+    assert text.count("\n") == 3 and f"| w = 0.5 | 1 | {100 * plain['accuracy']:.2f} |" in text
     assert rich_table("title", [row], COLUMNS).row_count == 1
     everything = replace(row, study=replace(row.study, given=row.study.given | {"window": math.inf}))
     other = replace(row, study=replace(row.study, group="another"))
@@ -176,6 +176,20 @@ def test_columns_of_the_tape(row):
     assert COLUMNS["tape, bits: mean used / most used / built"](plain) == "1,000 / 4,000 / 50,000"
     assert COLUMNS["dense store / tape: mean used / most used / built"](plain) == "20.0 x / 5.0 x / 0.4 x"
     assert COLUMNS["samples without room on it"](plain) == "1,234" and COLUMNS["dense store, bits"](plain) == "20,000"
+
+
+def test_the_figure_has_activity_against_the_window(row):
+    from matplotlib.figure import Figure
+
+    wider = replace(row, study=replace(row.study, given=row.study.given | {"window": 0.9}))
+    figure = Figure()
+    draw_sparse(figure, [wider, row])
+    accuracy, activity, speed, training = figure.axes
+    shares = row.plain()["active_fraction"]
+    assert [line.get_label() for line in activity.get_lines()] == ["layer 1", "layer 2"]
+    for line, share in zip(activity.get_lines(), shares, strict=True):
+        assert line.get_xdata().tolist() == [0.5, 0.9] and line.get_ydata().tolist() == [100 * share] * 2
+    assert len(speed.get_lines()) == 2 and len(training.get_lines()) == 2 and "accuracy" in accuracy.get_ylabel()
 
 
 def test_the_plan():
