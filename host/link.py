@@ -67,7 +67,7 @@ class Times:
     Parameters
     ----------
     first : for a reply before a round trip was measured.
-    floor, ceiling : least wait for a reply, and the longest between two sendings.
+    floor, ceiling : least wait beyond the mean round trip, and the longest between two sendings.
     opening : for the reply to HELLO.
     silence : for any other reply.
     progress : for a word to pass either way in an exchange while the board answers.
@@ -168,13 +168,18 @@ def bytes_of_words(count: int) -> int:
 
 # -- requests and replies ------------------------------------------------------------------------------
 class RoundTrip:
-    """Time from a request to its reply, without that of the bytes on the line, as RFC 6298 estimates it; ``mean`` is None before
-    the first."""
+    """Time from a request to its reply, without that of the bytes on the line, and how long to wait for one, as RFC 6298 has both.
+
+    Members
+    -------
+    mean : seconds; None before the first. patience : seconds after which a reply is taken for lost.
+    """
 
     def __init__(self, times: Times):
         self._times = times
         self.mean: float | None = None
         self._deviation = 0.0
+        self.patience = times.first
 
     def add(self, seconds: float) -> None:
         """One measured round trip."""
@@ -183,31 +188,38 @@ class RoundTrip:
         else:
             self._deviation += (abs(seconds - self.mean) - self._deviation) / 4
             self.mean += (seconds - self.mean) / 8
+        self.patience = min(self._times.ceiling, self.mean + max(self._times.floor, 4 * self._deviation))
 
-    @property
-    def patience(self) -> float:
-        """Seconds after which a reply is taken for lost."""
-        if self.mean is None:
-            return self._times.first
-        return min(self._times.ceiling, max(self._times.floor, self.mean + 4 * self._deviation))
+    def in_vain(self) -> None:
+        """Nothing came in time. Until the next measurement later requests wait longer, too: else one that takes longer than the
+        first wait would be sent twice each time, and be never measured."""
+        self.patience = min(self._times.ceiling, 1.5 * self.patience)
 
 
 class FrameSize:
     """Words of an exchange and of its reply: half as many after each loss, for a long frame meets more of the line's faults; more
-    where that many passed, twice as many until the first loss, then one."""
+    where that many passed: twice as many up to the size that passed last before the loss, a sixteenth beyond."""
 
     START, MOST = 8, 4096
 
     def __init__(self):
         self.words = self.START
-        self._lost = False
+        self._passed = self._known = self.MOST  # the size that passed last, and that before the last loss
+        self._last = self.words, self._passed, self._known, 0, 0
 
     def adapt(self, lost: int, passed: int) -> None:
         """After an exchange that was sent ``lost`` times in vain and carried ``passed`` words one way."""
+        self._last = self.words, self._passed, self._known, lost, passed
         if lost:
-            self.words, self._lost = max(1, self.words >> lost), True
+            self.words, self._known = max(1, self.words >> lost), self._passed
         elif passed >= self.words:
-            self.words = min(self.MOST, self.words + 1 if self._lost else 2 * self.words)
+            self._passed, more = self.words, self.words + 1 + self.words // 16
+            self.words = min(self.MOST, max(more, min(2 * self.words, self._known)))
+
+    def forgive(self) -> None:
+        """One sending of that exchange was not in vain: its reply came, late."""
+        self.words, self._passed, self._known, lost, passed = self._last
+        self.adapt(max(0, lost - 1), passed)
 
 
 class Link:
@@ -230,23 +242,24 @@ class Link:
         self.round_trip, self._size = RoundTrip(self.times), FrameSize()
         self._decoder = Decoder()
         self._sequence, self._room, self._burst = secrets.randbelow(256), 0, 0
+        self._sized_by = b""  # head of the exchange that the frames' size was adapted to
 
     # -- the four kinds ----------------------------------------------------------------------------
     def hello(self) -> None:
         """Opens the link: the accelerator is reset, both queues are emptied."""
         nonce = b""
 
-        def frame() -> bytes:
+        def request() -> bytes:
             # A number of its own each time: with that of the last request it would be taken for this again.
             nonlocal nonce
             nonce = secrets.token_bytes(4)
             self._sequence = self._sequence + 1 + secrets.randbelow(255) & 0xFF
-            return encode(self._head(Request.HELLO) + nonce)
+            return self._head(Request.HELLO) + nonce
 
         def answers(body: bytes) -> bool:
             return body.startswith(self._head(Request.HELLO)) and (len(body) == HEAD_BYTES + 1 or body[3:7] == nonce)
 
-        reply = self._judged(Request.HELLO, self._converse(frame, answers, 12, self.times.opening))
+        reply = self._judged(Request.HELLO, self._converse(request, answers, 12, self.times.opening))
         version = reply[4] if len(reply) > 4 else None
         if version != LINK_VERSION:
             raise LinkError(f"{self.wire.name}: the board speaks version {version} of the link, this release {LINK_VERSION}: "
@@ -298,6 +311,7 @@ class Link:
             raise self._foreign(reply)
         self._room, _more = struct.unpack("<HH", reply[:4])
         self._size.adapt(self.counts.resent - resent, max(len(words), len(received[0])))
+        self._sized_by = self._head(Request.EXCHANGE)
         return received
 
     # -- one request -------------------------------------------------------------------------------
@@ -308,8 +322,7 @@ class Link:
         """What a reply holds after its status; it has up to ``reply_bytes``."""
         self._sequence = self._sequence + 1 & 0xFF
         head = self._head(kind)
-        frame = encode(head + body)
-        reply = self._converse(lambda: frame, lambda body: body.startswith(head), 9 + reply_bytes, self.times.silence)
+        reply = self._converse(lambda: head + body, lambda reply: reply.startswith(head), 9 + reply_bytes, self.times.silence)
         return self._judged(kind, reply)
 
     def _judged(self, kind: Request, reply: bytes) -> bytes:
@@ -334,43 +347,49 @@ class Link:
         return LinkError(f"{self.wire.name}: the board sent a reply of {len(data)} bytes that this release does not know: "
                          f"{OTHER_RELEASE}")
 
-    def _converse(self, frame: Callable[[], bytes], answers: Callable[[bytes], bool], reply_bytes: int, silence: float) -> bytes:
-        """Sends what ``frame`` makes until a frame comes that ``answers``; returns its body. It has about ``reply_bytes``."""
-        seen, broken, sendings = Counts(**vars(self.counts)), None, 0
-        begin, wait = time.monotonic(), self.round_trip.patience
+    def _converse(self, request: Callable[[], bytes], answers: Callable[[bytes], bool], reply_bytes: int, silence: float) -> bytes:
+        """Sends the body that ``request`` makes until one comes that ``answers``; returns this. It has about ``reply_bytes``."""
+        seen, begin, broken, before = Counts(**vars(self.counts)), time.monotonic(), None, b""
         while True:
-            data = frame()
+            body = request()
+            data, known, before = encode(body), body != before, body  # sent again, nobody knows which of them is answered
             on_line = (len(data) + reply_bytes) * 10 / self.wire.baud
-            sent = time.monotonic()
+            sent, bad = time.monotonic(), self.counts.bad
             try:
                 self.wire.write(data)
                 self.counts.sent += 1
-                reply = self._listen(answers, sent + wait + on_line)
+                reply = self._listen(answers, sent + self.round_trip.patience + on_line)
             except OSError as error:
                 broken = broken or time.monotonic()
                 self._reopen(error, broken + self.times.patience)
-                begin, sendings = time.monotonic(), 2  # its round trip says nothing
+                begin = time.monotonic()
                 continue
-            sendings += 1
             if reply is not None:
-                if sendings == 1:  # else nobody knows which of them it answers
+                if known:
                     elapsed = time.monotonic() - sent
                     self.round_trip.add(max(0.0, elapsed - (len(data) + HEAD_BYTES + CRC_BYTES + len(reply)) * 10 / self.wire.baud))
                 return reply
             if time.monotonic() - begin > silence:
                 raise self._silent(silence, seen)
             self.counts.resent += 1
-            wait = min(self.times.ceiling, wait * 1.5)
+            if self.counts.bad == bad:  # else something came in time, and the line spoilt it
+                self.round_trip.in_vain()
 
     def _listen(self, answers: Callable[[bytes], bool], end: float) -> bytes | None:
-        """The first frame that ``answers``; None at the time ``end``."""
+        """The first body that ``answers``; None at the time ``end``."""
         while True:
             data = self.wire.read()
             bodies = self._decoder.feed(data)
             self.counts.bytes += len(data)
             self.counts.bad = self._decoder.bad
-            reply = next((body for body in bodies if len(body) > HEAD_BYTES and answers(body)), None)
-            self.counts.stale += len(bodies) - (reply is not None)
+            reply = None
+            for body in bodies:
+                if reply is None and len(body) > HEAD_BYTES and answers(body):
+                    reply = body
+                else:
+                    self.counts.stale += 1
+                    if body[:HEAD_BYTES] == self._sized_by:
+                        self._size.forgive()
             if reply is not None or time.monotonic() >= end:
                 return reply
 

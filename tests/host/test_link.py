@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from coldspike.host import link
 from coldspike.host.driver import Accelerator
 from coldspike.host.initial import initial_memories
-from coldspike.host.link import Decoder, Link, LinkError, Times, encode, pack_words, unpack_words
+from coldspike.host.link import Decoder, FrameSize, Link, LinkError, Times, encode, pack_words, unpack_words
 from coldspike.host.memories import read_memories, write_memories
 from coldspike.host.settings import NetworkSettings
 from coldspike.model.device import GoldenDevice
@@ -36,18 +36,19 @@ def clock(monkeypatch):
 
 
 class Memory:
-    """A wire to a board in the same process. ``broken`` : times at which it breaks; opening it fails for ``away`` attempts."""
+    """A wire to a board in the same process. ``broken`` : times at which it breaks; opening it fails for ``away`` attempts;
+    ``delay`` : seconds from a request to its reply."""
 
     name, baud = "memory", 3_000_000
 
-    def __init__(self, clock, board, faults=0.0, seed=0, away=0, broken=()):
-        self.clock, self.board, self.away, self.broken = clock, board, away, set(broken)
-        self.lines, self.incoming, self.writes, self.longest = (Line(faults, seed), Line(faults, seed + 1)), b"", 0, 0
+    def __init__(self, clock, board, faults=0.0, seed=0, away=0, broken=(), delay=0.0):
+        self.clock, self.board, self.away, self.broken, self.delay = clock, board, away, set(broken), delay
+        self.lines, self.incoming, self.writes, self.longest = (Line(faults, seed), Line(faults, seed + 1)), [], 0, 0
 
     def read(self):
-        self.clock.sleep(1e-4 if self.incoming else 1e-3)
-        data, self.incoming = self.incoming, b""
-        return data
+        there = self.incoming and self.incoming[0][0] <= self.clock.now
+        self.clock.sleep(1e-4 if there else 1e-3)
+        return self.incoming.pop(0)[1] if there else b""
 
     def write(self, data):
         self.writes += 1
@@ -57,10 +58,11 @@ class Memory:
         reply = self.board.feed(self.lines[0].pass_on(data)) if self.board else b""
         if -self.writes in self.broken:
             raise OSError("gone before the reply came")
-        self.incoming += self.lines[1].pass_on(reply)
+        if reply:
+            self.incoming.append((self.clock.now + self.delay, self.lines[1].pass_on(reply)))
 
     def reopen(self):
-        self.incoming = b""
+        self.incoming = []
         if self.away:
             self.away -= 1
             raise OSError("not there")
@@ -184,6 +186,83 @@ def test_frames_are_long_on_a_clean_line_and_short_on_a_noisy_one(config, clock)
     assert longest(0.0) > 4 * 500 and longest(0.01) < 4 * 100
 
 
+@pytest.mark.parametrize("delay", [0.12, 0.3, 0.7])
+def test_a_line_with_a_long_delay_is_measured(config, clock, undisturbed, delay):
+    """Longer than the first wait: that grows until a reply comes in time, and stays so until there is a measurement."""
+    wire = Memory(clock, Board(config, room=1000, burst=1000, pace=1000), delay=delay)
+    device = Linked(config, wire)
+    for _ in range(100):  # without deviation the wait must not shrink to the round trip itself
+        device.read_register(4)
+    assert device.link.counts.resent <= 6 and device.link.round_trip.mean == pytest.approx(delay, abs=0.002)
+    assert same(learn(device), undisturbed)
+    words = np.zeros(4000, np.uint32)
+    device.exchange(words, np.ones(4000, bool), 4000)
+    assert wire.longest > 4 * 500 and device.link.counts.resent <= 6
+
+
+def test_the_wait_grows_with_silence_and_stays_until_a_measurement(config, clock):
+    board = Board(config)
+    device = Linked(config, Memory(clock, board))
+    device.read_register(4)
+    trip = device.link.round_trip
+    before, device.link.wire.delay = trip.patience, 3 * trip.patience
+    device.read_register(4)
+    assert trip.patience > 2 * before and board.repeated == device.link.counts.resent > 1
+    device.read_register(4)
+    assert board.repeated == device.link.counts.resent == 3 and trip.patience > device.link.wire.delay
+
+
+def test_a_reply_that_the_line_spoils_is_no_reason_to_wait_longer(config, clock):
+    class Spoilt(Memory):
+        def write(self, data):
+            super().write(data)
+            if self.writes % 2 == 0:
+                due, reply = self.incoming.pop()
+                self.incoming.append((due, reply[:-2] + bytes([reply[-2] ^ 1]) + reply[-1:]))
+    device = Linked(config, Spoilt(clock, Board(config)))
+    before = device.link.round_trip.patience
+    for _ in range(8):
+        device.read_register(4)
+    assert device.link.counts.bad == device.link.counts.resent == 8 and device.link.round_trip.patience == before
+
+
+# -- the size of frames --------------------------------------------------------------------------------
+def passes(size, count):
+    for _ in range(count):
+        size.adapt(0, size.words)
+    return size.words
+
+
+def test_frames_grow_fast_to_what_passed_before_a_loss():
+    size = FrameSize()
+    assert passes(size, 7) == 1024
+    size.adapt(3, 1024)
+    assert size.words == 128 and passes(size, 2) == 512  # the last that passed
+    assert passes(size, 1) == 545 and passes(size, 11) > 1024
+    for _ in range(12):
+        size.adapt(1, size.words)
+    assert size.words == 1 and passes(size, 100) == FrameSize.MOST
+
+
+def test_frames_shrink_to_what_passes():
+    size = FrameSize()
+    for _ in range(60):  # never more than 40 words
+        size.adapt(int(size.words > 40), size.words)
+    assert 20 <= size.words <= 43
+
+
+def test_frames_do_not_shrink_for_a_reply_that_comes_late(config, clock):
+    words, last = np.zeros(400, np.uint32), np.ones(400, bool)
+    board = Board(config, room=1000, burst=1000, pace=1000)
+    device = Linked(config, Memory(clock, board))
+    device.exchange(words, last, 400)
+    size, device.link.wire.delay = device.link._size.words, device.link.round_trip.patience + 0.02
+    device.link._exchange(words[:size], last[:size])
+    assert board.repeated == 1 and device.link._size.words == size // 2  # lost, for all that is known
+    device.read_register(4)
+    assert device.link.counts.stale == 1 and device.link._size.words > size
+
+
 @pytest.mark.parametrize("at", [5, -5, 60, -60, 100, -100])
 def test_a_connection_that_breaks_goes_on_with_the_same_request(config, clock, undisturbed, at):
     """Before the request is carried out (above 0) or after (below)."""
@@ -260,7 +339,7 @@ def test_a_reply_to_an_earlier_hello_is_not_taken(config, clock):
     class Late(Memory):
         def write(self, data):
             held, self.held = getattr(self, "held", b""), self.board.feed(data)
-            self.incoming += held if self.writes < 2 else self.held
+            self.incoming.append((0.0, held if self.writes < 2 else self.held))
             self.writes += 1
     board = Board(config)
     device = Linked(config, Late(clock, board))
