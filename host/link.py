@@ -56,7 +56,7 @@ class Wire(Protocol):
         ...
 
     def close(self) -> None:
-        """Releases the connection."""
+        """Releases the connection; ``reopen`` may follow."""
         ...
 
 
@@ -69,9 +69,9 @@ class Times:
     first : for a reply before a round trip was measured.
     floor, ceiling : least wait beyond the mean round trip, and the longest between two sendings.
     opening : for the reply to HELLO.
-    silence : for any other reply.
+    silence : for any other reply, while there is a connection.
     progress : for a word to pass either way in an exchange while the board answers.
-    patience : for a connection that broke to come back; again : between two attempts to open it.
+    patience : of a request, for connections that broke to come back; again : between two attempts to open one.
     """
 
     first: float = 0.1
@@ -87,7 +87,7 @@ class Times:
 @dataclass
 class Counts:
     """What a link saw: ``requests`` carried out, frames ``sent`` and of those ``resent``, ``bytes`` received, ``bad`` frames, good
-    ones that were ``stale``, and how often the connection was ``reopened``."""
+    ones that were ``stale``, own ones that came back (``echoed``), and how often the connection was ``reopened``."""
 
     requests: int = 0
     sent: int = 0
@@ -95,6 +95,7 @@ class Counts:
     bytes: int = 0
     bad: int = 0
     stale: int = 0
+    echoed: int = 0
     reopened: int = 0
 
 
@@ -243,6 +244,7 @@ class Link:
         self._decoder = Decoder()
         self._sequence, self._room, self._burst = secrets.randbelow(256), 0, 0
         self._sized_by = b""  # head of the exchange that the frames' size was adapted to
+        self._begun = False   # the board was given something: there may be a run to continue
 
     # -- the four kinds ----------------------------------------------------------------------------
     def hello(self) -> None:
@@ -272,6 +274,7 @@ class Link:
 
     def write(self, address: int, value: int) -> None:
         """Writes the 32-bit ``value`` to the register at byte ``address``."""
+        self._begun = True
         self._sized(self._request(Request.WRITE, struct.pack("<HI", address, value & 0xFFFFFFFF), 0), 0)
 
     def description(self) -> bytes:
@@ -304,6 +307,7 @@ class Link:
 
     def _exchange(self, words: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One request, and the results that its reply brings."""
+        self._begun = True
         want, resent = min(self._size.words, self._burst), self.counts.resent
         reply = self._request(Request.EXCHANGE, struct.pack("<H", want) + pack_words(words, last), 4 + bytes_of_words(want))
         received = unpack_words(reply[4:]) if len(reply) >= 4 else None
@@ -332,8 +336,8 @@ class Link:
                 self.counts.requests += 1
                 return reply[HEAD_BYTES + 1:]
             case LinkStatus.CLOSED | LinkStatus.SEQUENCE as status:
-                raise LinkError(f"{self.wire.name}: the board was reset and has lost its network (status "
-                                f"{LinkStatus(status).name}); continue from the last checkpoint with {RESUME}")
+                text = f"{self.wire.name}: the board was reset and has lost its network (status {LinkStatus(status).name}); "
+                raise LinkError(text + (f"continue from the last checkpoint with {RESUME}" if self._begun else "try again"))
             case status:
                 name = LinkStatus(status).name if status in set(LinkStatus) else status
                 raise LinkError(f"{self.wire.name}: the board refused {kind.name} with status {name}: {OTHER_RELEASE}")
@@ -348,8 +352,11 @@ class Link:
                          f"{OTHER_RELEASE}")
 
     def _converse(self, request: Callable[[], bytes], answers: Callable[[bytes], bool], reply_bytes: int, silence: float) -> bytes:
-        """Sends the body that ``request`` makes until one comes that ``answers``; returns this. It has about ``reply_bytes``."""
-        seen, begin, broken, before = Counts(**vars(self.counts)), time.monotonic(), None, b""
+        """Sends the body that ``request`` makes until one comes that ``answers``; returns this. It has about ``reply_bytes``.
+
+        Takes ``silence`` seconds at most, and ``times.patience`` without connection.
+        """
+        seen, begin, away, before = Counts(**vars(self.counts)), time.monotonic(), 0.0, b""
         while True:
             body = request()
             data, known, before = encode(body), body != before, body  # sent again, nobody knows which of them is answered
@@ -358,25 +365,23 @@ class Link:
             try:
                 self.wire.write(data)
                 self.counts.sent += 1
-                reply = self._listen(answers, sent + self.round_trip.patience + on_line)
+                reply = self._listen(body, answers, sent + self.round_trip.patience + on_line)
             except OSError as error:
-                broken = broken or time.monotonic()
-                self._reopen(error, broken + self.times.patience)
-                begin = time.monotonic()
+                away += self._reopen(error, self.times.patience - away)
                 continue
             if reply is not None:
                 if known:
                     elapsed = time.monotonic() - sent
                     self.round_trip.add(max(0.0, elapsed - (len(data) + HEAD_BYTES + CRC_BYTES + len(reply)) * 10 / self.wire.baud))
                 return reply
-            if time.monotonic() - begin > silence:
+            if time.monotonic() - begin - away > silence:
                 raise self._silent(silence, seen)
             self.counts.resent += 1
             if self.counts.bad == bad:  # else something came in time, and the line spoilt it
                 self.round_trip.in_vain()
 
-    def _listen(self, answers: Callable[[bytes], bool], end: float) -> bytes | None:
-        """The first body that ``answers``; None at the time ``end``."""
+    def _listen(self, own: bytes, answers: Callable[[bytes], bool], end: float) -> bytes | None:
+        """The first body that ``answers`` and is not the ``own`` one; None at the time ``end``."""
         while True:
             data = self.wire.read()
             bodies = self._decoder.feed(data)
@@ -384,7 +389,9 @@ class Link:
             self.counts.bad = self._decoder.bad
             reply = None
             for body in bodies:
-                if reply is None and len(body) > HEAD_BYTES and answers(body):
+                if body == own:  # a reply never has its request's length, but it begins alike
+                    self.counts.echoed += 1
+                elif reply is None and len(body) > HEAD_BYTES and answers(body):
                     reply = body
                 else:
                     self.counts.stale += 1
@@ -393,28 +400,35 @@ class Link:
             if reply is not None or time.monotonic() >= end:
                 return reply
 
-    def _reopen(self, error: OSError, end: float) -> None:
-        """Opens the connection anew; tries until the time ``end``."""
+    def _reopen(self, error: OSError, patience: float) -> float:
+        """Opens the connection anew, within ``patience`` seconds; returns how many it took."""
         self._decoder.forget()
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        self.wire.close()  # at once: while it is open, the system gives a port that is plugged in again another name
+        while time.monotonic() - begin < patience:
             time.sleep(self.times.again)
             try:
                 self.wire.reopen()
                 self.counts.reopened += 1
-                return
+                return time.monotonic() - begin
             except OSError as latest:
                 error = latest
+        then = f", then {RESUME}" if self._begun else ""
         raise LinkError(f"{self.wire.name}: the connection broke and did not come back within {self.times.patience:g} s ({error}): "
-                        f"check cable and power, then {RESUME}") from error
+                        f"check cable and power{then}") from error
 
     def _silent(self, seconds: float, before: Counts) -> LinkError:
         """What to say when no reply came."""
-        came, bad, stale = (getattr(self.counts, name) - getattr(before, name) for name in ("bytes", "bad", "stale"))
-        text = f"{self.wire.name}: no answer within {seconds:g} s: {came} bytes and {bad} bad frames came; "
-        begun = self.counts.requests > 0
-        if not came:
-            then = f" (coldspike probe {self.wire.name}), then {RESUME}" if begun else ""
-            return LinkError(text + "check cable, power and the board's bitstream" + then)
-        if not begun and not stale:
-            return LinkError(text + f"is {self.wire.baud} the board's baud? (serial:{self.wire.name}@BAUD; of probe: --baud)")
-        return LinkError(text + "the line is too noisy: use a shorter cable" + f", then {RESUME}" * begun)
+        names = ("bytes", "bad", "stale", "echoed")
+        came, bad, stale, echoed = (getattr(self.counts, name) - getattr(before, name) for name in names)
+        then = f", then {RESUME}" if self._begun else ""
+        if echoed:
+            why = f"{echoed} requests came back as an echo: connect rx and tx with the board, not with each other"
+        elif came and not stale and not self.counts.requests:
+            why = f"is {self.wire.baud} the board's baud? (serial:{self.wire.name}@BAUD; of probe: --baud)"
+        elif bad:
+            why = "the line is too noisy: use a shorter cable"
+        else:
+            probe = f" (coldspike probe {self.wire.name})" if self._begun else ""
+            why = f"check cable, power and the board's bitstream{probe}"
+        return LinkError(f"{self.wire.name}: no answer within {seconds:g} s: {came} bytes and {bad} bad frames came; {why}{then}")

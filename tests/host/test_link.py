@@ -44,6 +44,7 @@ class Memory:
     def __init__(self, clock, board, faults=0.0, seed=0, away=0, broken=(), delay=0.0):
         self.clock, self.board, self.away, self.broken, self.delay = clock, board, away, set(broken), delay
         self.lines, self.incoming, self.writes, self.longest = (Line(faults, seed), Line(faults, seed + 1)), [], 0, 0
+        self.closed = []
 
     def read(self):
         there = self.incoming and self.incoming[0][0] <= self.clock.now
@@ -68,7 +69,7 @@ class Memory:
             raise OSError("not there")
 
     def close(self):
-        pass
+        self.closed.append(self.clock.now)
 
 
 class Linked:
@@ -275,9 +276,13 @@ def test_a_connection_that_breaks_goes_on_with_the_same_request(config, clock, u
 
 def test_a_connection_that_stays_away_is_given_up(config, clock):
     device = Linked(config, Memory(clock, Board(config), broken=[2], away=10**6))
-    with pytest.raises(LinkError, match=r"^memory: the connection broke and did not come back within 30 s \(not there\): check"):
+    with pytest.raises(LinkError, match=r"^memory: the connection broke and did not come back within 30 s \(not there\): check "
+                                        "cable and power$"):
         device.read_register(0)
     assert 30 <= clock.now < 32
+    device = Linked(config, Memory(clock, Board(config), broken=[2], away=10**6))
+    with pytest.raises(LinkError, match=r"within 30 s \(not there\): check cable and power, then coldspike train --resume DIR$"):
+        device.write_register(4, 0)  # there may be a run to continue
 
 
 def test_a_connection_that_breaks_again_and_again_is_given_up(config, clock):
@@ -286,14 +291,42 @@ def test_a_connection_that_breaks_again_and_again_is_given_up(config, clock):
         device.read_register(0)
 
 
+def test_a_connection_that_breaks_late_in_a_request_is_opened_again(config, clock):
+    """10 s away, 25 s silent, away again: more than 30 s after the first break, but not 30 s away."""
+    again = 0
+    wire = Memory(clock, Board(config), away=50, broken=[2])
+    device = Linked(config, wire)
+    answering, wire.board = wire.board, None
+    write = wire.write
+
+    def late(data):
+        nonlocal again
+        if clock.now > 35 and not again:
+            again, wire.away, wire.board = 1, 15, answering
+            raise OSError("gone")
+        write(data)
+    wire.write = late
+    assert device.read_register(4) == 1 and device.link.counts.reopened == 2 and 38 < clock.now < 40
+
+
+def test_a_connection_that_broke_is_closed_at_once(config, clock):
+    """An open port keeps its name: the one that is plugged in again would get another."""
+    device = Linked(config, Memory(clock, Board(config), broken=[2]))
+    begin = clock.now
+    device.read_register(4)
+    assert device.link.wire.closed == [begin] and clock.now > begin + device.link.times.again
+
+
 @pytest.mark.parametrize("action, status", [(Board.power_up, "CLOSED"), (lambda board: setattr(board, "last", 77), "SEQUENCE")])
 def test_a_board_that_was_reset_is_noticed(config, clock, action, status):
     board = Board(config)
     device = Linked(config, Memory(clock, board))
     device.link._sequence = board.last = 3
     action(board)
-    with pytest.raises(LinkError, match=rf"^memory: the board was reset and has lost its network \(status {status}\); .*--resume"):
+    with pytest.raises(LinkError, match=rf"^memory: the board was reset and has lost its network \(status {status}\); try again$"):
         device.read_register(0)
+    with pytest.raises(LinkError, match=rf"^memory: the board was reset and has lost its network \(status {status}\); .*--resume"):
+        device.write_register(0, 0)
 
 
 def test_what_a_board_refuses_is_said(config, clock):
@@ -313,6 +346,37 @@ def test_silence_ends(config, clock):
     with pytest.raises(LinkError, match=r"^memory: no answer within 30 s: 0 bytes"):
         device.write_register(4, 0)
     assert clock.now - begin < 32
+
+
+def test_a_board_that_falls_silent_is_no_noise(config, clock):
+    """Late replies came, and none was bad."""
+    wire = Memory(clock, Board(config))
+    device = Linked(config, wire)
+    device.write_register(4, 0)
+    wire.board, wire.incoming = None, [(0.0, framed(b"\x00\x02\x00"))] * 3
+    with pytest.raises(LinkError, match=r"^memory: no answer within 30 s: 27 bytes and 0 bad frames came; check cable, power and "
+                                        r"the board's bitstream \(coldspike probe memory\), then coldspike train --resume DIR$"):
+        device.write_register(4, 0)
+    wire.incoming = [(0.0, b"\x7e123456789\x7e")]
+    with pytest.raises(LinkError, match=r"no answer within 30 s: 11 bytes and 1 bad frames came; the line is too noisy: use a"):
+        device.read_register(4)
+
+
+class Echo:
+    def feed(self, data):
+        return data
+
+
+def test_an_echo_is_named_and_never_taken_for_a_reply(config, clock):
+    echo = r"frames came; \d+ requests came back as an echo: connect rx and tx with the board, not with each other"
+    with pytest.raises(LinkError, match=rf"^memory: no answer within 5 s: \d+ bytes and 0 bad {echo}$"):
+        Link(Memory(clock, Echo())).hello()
+    device = Linked(config, Memory(clock, Board(config)))
+    device.link.wire.board = Echo()
+    zero = np.zeros(3, np.uint32), np.ones(3, bool)
+    for request in (lambda: device.read_register(0), lambda: device.write_register(0, 0), lambda: device.exchange(*zero, 3)):
+        with pytest.raises(LinkError, match=echo):
+            request()
 
 
 def test_a_wrong_baud_is_suspected_where_bytes_come(clock):
