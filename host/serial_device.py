@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ BAUD = 3_000_000
 
 TICK = 0.005
 """Seconds that a read waits for the first byte."""
+
+PSEUDO = "/dev/pts/"
+"""Where pseudo-terminals are."""
 
 WRITE_SECONDS = 1.0
 MOST_JSON = 1 << 20
@@ -47,6 +51,8 @@ class SerialWire:
     """
 
     def __init__(self, port: str, baud: int = BAUD):
+        if baud < 1:
+            raise OptionError(f"{port} with {baud} baud: 1 or more are needed (serial:{port}@BAUD; of probe: --baud)")
         self.name, self.baud = port, baud
         self._port: serial.Serial | None = None
         try:
@@ -57,16 +63,18 @@ class SerialWire:
     def read(self) -> bytes:
         """The bytes that are there; with none, after some milliseconds, b''. Raises OSError when the port is gone."""
         with port_errors():
-            first = self._port.read(1)
-            return first + self._port.read(self._port.in_waiting) if first else b""
+            port = self._opened()
+            first = port.read(1)
+            return first + port.read(port.in_waiting) if first else b""
 
     def write(self, data: bytes) -> None:
         """Sends bytes. Raises OSError when the port is gone."""
         with port_errors():
+            port = self._opened()
             try:
-                self._port.write(data)
+                port.write(data)
             except serial.SerialTimeoutException:  # nobody takes them: lost, as on the line
-                self._port.reset_output_buffer()
+                port.reset_output_buffer()
 
     def reopen(self) -> None:
         """Opens the port anew. Raises OSError when it is not there."""
@@ -76,6 +84,13 @@ class SerialWire:
         # USB adapters hold bytes back for some milliseconds unless told not to; not every port knows that.
         with contextlib.suppress(OSError, ValueError, NotImplementedError, AttributeError):
             self._port.set_low_latency_mode(True)
+        if not os.path.realpath(self.name).startswith(PSEUDO):  # there it would outlast this process, if that is killed
+            claim(self._port.fileno())
+
+    def _opened(self) -> serial.Serial:
+        if self._port is None:  # it broke, and could not be opened anew
+            raise OSError(errno.ENODEV, "the port is closed")
+        return self._port
 
     def close(self) -> None:
         """Releases the port; may be called twice."""
@@ -85,6 +100,15 @@ class SerialWire:
                 port.reset_output_buffer()  # else closing waits until somebody has taken them
             with contextlib.suppress(OSError), port_errors():
                 port.close()
+
+
+def claim(port: int) -> None:
+    """Marks the open port, where the system can: nobody else opens it. The lock that pyserial takes is known to those alone who
+    ask for it."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+        import termios
+        fcntl.ioctl(port, termios.TIOCEXCL)
 
 
 def refusal(port: str, baud: int, error: Exception) -> str:

@@ -1,8 +1,11 @@
 """The serial device at a pseudo-terminal, with a model of the board behind it (board_model.py)."""
 
 import dataclasses
+import fcntl
 import json
+import struct
 import sys
+import termios
 import time
 import zlib
 
@@ -12,6 +15,7 @@ import pytest
 pytest.importorskip("serial")
 import serial
 
+from coldspike.host import serial_device
 from coldspike.host.board import build_options, differences, fitting_layers
 from coldspike.host.cli import main
 from coldspike.host.data import load
@@ -112,6 +116,36 @@ def test_a_cable_that_stays_out(config, port):
         device.close()
 
 
+def test_a_port_that_could_not_be_opened_anew_is_tried_again(config, port):
+    """After the cable was out for too long: the next call opens the port, or says why not."""
+    with Served(Board(config), port) as served:
+        device = opened(port)
+        served.events[served.frames + 1] = lambda served, data: pulled(served, data, 1.4, carried=True)
+        with pytest.raises(RuntimeError, match="the connection broke and did not come back within 1 s"):
+            device.read_register(4)
+        with pytest.raises(OSError, match="the port is closed"):
+            device._wire.read()
+        assert device.read_register(4) == 1 and device.link.counts.reopened == 1
+        device.close()
+
+
+def excluded(served):
+    """Whether nobody else may open the port."""
+    mark = fcntl.ioctl(served.slave, getattr(termios, "TIOCGEXCL", 0x80045440), struct.pack("i", 0))
+    return struct.unpack("i", mark)[0] != 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the mark can be asked for on Linux alone")
+def test_a_port_is_for_one_process_alone(config, port, monkeypatch):
+    with Served(Board(config), port) as served:
+        opened(port).close()
+        assert not excluded(served)  # a pseudo-terminal, which would keep the mark of a killed host
+        monkeypatch.setattr(serial_device, "PSEUDO", "/elsewhere/")
+        device = opened(port)
+        assert excluded(served)
+        device.close()
+
+
 def test_a_board_that_is_switched_off_and_on(config, port):
     with Served(Board(config), port, events={170: lambda served, data: served.board.power_up()}):
         device = opened(port)
@@ -154,6 +188,8 @@ def test_ports_that_cannot_be_opened(config, port, monkeypatch):
     with pytest.raises(OptionError, match=r"port cannot be opened as a serial port with 9600 baud \(.*\): name another port, or"):
         open_serial(f"serial:{port}@9600")
     port.unlink()
+    with pytest.raises(OptionError, match=r"port with 0 baud: 1 or more are needed \(serial:\S+port@BAUD; of probe: --baud\)$"):
+        open_serial(f"serial:{port}@0")
     with Served(Board(config), port):
         device = opened(port)
         with pytest.raises(OptionError, match=r"^serial port \S+port is busy: end the program"):
