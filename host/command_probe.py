@@ -12,7 +12,7 @@ from rich.table import Table
 from ..spec.registers import VERSION, core_digest, register_map
 from .devices import SERIAL, open_serial
 from .link import OTHER_RELEASE
-from .problems import Problem
+from .problems import Interrupted, Problem
 
 __all__ = ["probe"]
 
@@ -25,7 +25,10 @@ def probe(
     as_json: Annotated[bool, typer.Option("--json", help="print as JSON")] = False,
 ) -> None:
     """Say what is at the other end of a serial port. This resets the accelerator: do not probe a board that trains."""
-    facts = collect(port, baud)
+    try:
+        facts = collect(port, baud)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("interrupted before the board was known", f"coldspike probe {port}") from stop
     if as_json:
         print(json.dumps(facts, indent=2))
     else:

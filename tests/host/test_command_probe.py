@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -21,8 +22,8 @@ def port(tmp_path):
 def run(capsys, monkeypatch, port):
     """Probes the port; exit code, standard output, standard error."""
     monkeypatch.setenv("COLUMNS", "150")
-    made = serial_device.SerialDevice
-    monkeypatch.setattr(serial_device, "SerialDevice", lambda *names, **more: made(*names, times=Times(opening=0.5), **more))
+    made, times = serial_device.SerialDevice, Times(opening=0.5, patience=0.5)
+    monkeypatch.setattr(serial_device, "SerialDevice", lambda *names, **more: made(*names, times=times, **more))
 
     def run(*arguments):
         capsys.readouterr()
@@ -76,6 +77,36 @@ def test_why_nobody_can_be_spoken_with_is_one_line(config, port, run, board, lin
 def test_a_port_that_is_missing_is_named(port, run):
     code, _, err = run()
     assert code == 2 and err == f"coldspike: serial port {port} is not there: connect the board, or name another port\n"
+
+
+@pytest.mark.parametrize("baud", ["0", "-9"])
+def test_a_baud_that_is_none_is_one_line(config, port, run, baud):
+    with Served(Board(config), port):
+        code, out, err = run("--baud", baud)
+    assert code == 2 and not out and err.startswith(f"coldspike: {port} with {baud} baud: 1 or more are needed")
+    assert err.count("\n") == 1
+
+
+def test_a_cable_that_is_pulled_is_no_run_to_resume(config, port, run):
+    def pulled(served, data):
+        served.pull()
+        time.sleep(1)
+        served.plug_in()
+        return True
+    with Served(Board(config), port, events={9: pulled}):
+        code, out, err = run()
+    assert code == 1 and not out and "the connection broke and did not come back within 0.5 s" in err and "check cable" in err
+    assert "resume" not in err and err.count("\n") == 1
+
+
+def test_an_interrupt_is_said(config, port, run, monkeypatch):
+    def interrupted(wire):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(serial_device.SerialWire, "read", interrupted)
+    with Served(Board(config), port):
+        code, out, err = run()
+    assert (code, out) == (130, "")
+    assert err == f"coldspike: interrupted before the board was known; continue with: coldspike probe {port}\n"
 
 
 def test_the_help_warns(capsys):
