@@ -121,7 +121,12 @@ def serve_board(path: Path, config: CoreConfig, *, clock: int, faults: float = 0
         raise OptionError(f"--clock {clock}: {BoardFacts.baud:,} baud need at least {least}")
     if not 0 <= faults < 1:
         raise OptionError(f"--faults {faults}: a probability from 0 to below 1 is needed")
-    if path.exists() and not path.is_symlink():
+    if not path.parent.is_dir():
+        raise OptionError(f"{path}: there is no folder {path.parent}; make it, or name another place")
+    if path.exists() and path.is_symlink():
+        raise OptionError(f"{path} leads to {path.resolve()}, which is in use: end the board that serves there, remove the link, "
+                          "or name another")
+    if path.exists():
         raise OptionError(f"{path} is there already and is no serial port of a simulated board; name another")
     try:
         board = SimulatedBoard(config, BoardFacts(name="simulated", clock=clock), status=status)

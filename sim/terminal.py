@@ -1,7 +1,6 @@
 """A pseudo-terminal with a board at its other end, over a wire that can be as bad as one likes."""
 
 import contextlib
-import errno
 import os
 import random
 import select
@@ -65,7 +64,7 @@ class Terminal:
     Parameters
     ----------
     machine : it is run by a thread of its own from now on, and stays the caller's to close, after this.
-    path : symbolic link to the terminal's device, which is another after each ``plug``.
+    path : symbolic link to the terminal's device, which is another after each ``plug``; one that leads nowhere is replaced.
     faults, seed : of the wire, both ways (Wire).
 
     Members
@@ -74,7 +73,7 @@ class Terminal:
 
     Raises
     ------
-    OSError : the link cannot be made; what is no link is not replaced.
+    OSError : the link cannot be made, by its name: no such folder, or something is there.
     """
 
     def __init__(self, machine: Machine, path: Path, *, faults: float = 0.0, seed: int = 0):
@@ -95,24 +94,31 @@ class Terminal:
     def plug(self) -> None:
         """Puts the cable in."""
         with self._lock:
-            if self.path.exists() and not self.path.is_symlink():
-                raise FileExistsError(errno.EEXIST, "is there already, and no link", str(self.path))
+            # Before there is a terminal: it could be the one that the link of a board that died leads to.
+            if self.path.is_symlink() and not self.path.exists():
+                self.path.unlink()
             ours, hosts = os.openpty()
-            tty.setraw(hosts)
-            os.set_blocking(ours, False)
-            new = self.path.with_name(f".{self.path.name}.new")
-            new.unlink(missing_ok=True)
-            new.symlink_to(os.ttyname(hosts))
-            new.replace(self.path)
+            try:
+                tty.setraw(hosts)
+                os.set_blocking(ours, False)
+                self.path.symlink_to(os.ttyname(hosts))
+            except OSError as error:
+                os.close(ours)
+                os.close(hosts)
+                raise OSError(error.errno, error.strerror, str(self.path)) from error  # its name, not the terminal's
             self._ends = ours, hosts
 
     def unplug(self) -> None:
         """Pulls the cable: the host's reads and writes fail; bytes on their way are lost. The machine keeps its state."""
         with self._lock:
             ends, self._ends = self._ends, None
-            for end in ends or ():
+            if not ends:
+                return
+            with contextlib.suppress(OSError):  # somebody else's link, or none
+                if os.readlink(self.path) == os.ttyname(ends[1]):
+                    self.path.unlink()
+            for end in ends:
                 os.close(end)
-            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Ends the service; may be called twice."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pytest
 pytest.importorskip("serial")
 
 from coldspike.host.cli import main
+from coldspike.host.devices import serve_board
+from coldspike.host.problems import OptionError
+from coldspike.sim.terminal import Terminal
 from coldspike.spec.config import CoreConfig
 
 CONFIG = CoreConfig.for_network((64, 8, 10), lanes=4, optimizer="sign-momentum", weight_decay=False)
@@ -91,3 +95,42 @@ def test_what_is_no_port_is_not_replaced(build, tmp_path, capsys):
     assert main(["board", str(port), "--build", str(build)]) == 2
     assert port.read_text() == "data"
     assert "is there already and is no serial port of a simulated board; name another" in capsys.readouterr().err
+
+
+class Silent:
+    def run(self, data, cycles):
+        return b""
+
+
+def test_a_port_that_is_served_is_left_alone(tmp_path):
+    port = tmp_path / "port"
+    with Terminal(Silent(), port):
+        target = os.readlink(port)
+        with pytest.raises(OptionError, match=rf"^{port} leads to {target}, which is in use: end the board that serves there, "), \
+             serve_board(port, CONFIG, clock=12_000_000):
+            pass
+        with pytest.raises(FileExistsError) as error:
+            Terminal(Silent(), port)
+        assert os.readlink(port) == target and error.value.filename == str(port)
+    assert not port.is_symlink()
+
+
+def test_a_link_is_removed_by_whom_it_belongs_to(tmp_path):
+    port = tmp_path / "port"
+    port.symlink_to("/dev/pts/none")  # of a board that was killed
+    with Terminal(Silent(), port) as terminal:
+        assert os.readlink(port) != "/dev/pts/none"
+        terminal.unplug()
+        terminal.plug()
+        port.unlink()
+        port.symlink_to("another")
+    assert os.readlink(port) == "another"
+
+
+def test_a_folder_that_is_missing_is_named(build, tmp_path, capsys):
+    port = tmp_path / "none" / "port"
+    assert main(["board", str(port), "--build", str(build)]) == 2
+    assert capsys.readouterr().err == f"coldspike: {port}: there is no folder {port.parent}; make it, or name another place\n"
+    with pytest.raises(FileNotFoundError) as error:
+        Terminal(None, port)
+    assert error.value.filename == str(port)
