@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from coldspike.host.checkpoint import load_checkpoint
 from coldspike.host.cli import main
+from coldspike.host.driver import Accelerator
 from coldspike.sim.board import SimulatedBoard
 from coldspike.sim.terminal import Terminal
 from coldspike.spec.config import CoreConfig
@@ -49,35 +51,85 @@ def test_bytes_are_lost_changed_and_doubled(board, digest, tmp_path, capfd):
         assert all(wire.broken > 20 for wire in terminal.wires)
 
 
-def test_cable_is_pulled_in_the_middle(board, digest, tmp_path, capfd):
-    pulled = []
+def wait_for(reached, seconds=120):
+    """Until something is true; false if it is not in time."""
+    end = time.monotonic() + seconds
+    while not reached() and time.monotonic() < end:
+        time.sleep(0.002)
+    return reached()
+
+
+def test_cable_is_pulled_in_the_midst_of_training(board, digest, tmp_path, capfd, monkeypatch):
+    """Twice while the samples' packets and results pass, in the midst of whatever byte."""
+    made, links, pulled, ended = Accelerator.train, [], [], []
     with Terminal(board, tmp_path / "port") as terminal:
-        begin = board.cycles
 
         def pull():
-            for cycles in (300_000, 600_000):
-                while board.cycles < begin + cycles:
-                    time.sleep(0.01)
+            for reopened in (0, 1):
+                assert wait_for(lambda: links and links[0].counts.reopened == reopened)  # noqa: B023
+                begin = board.cycles
+                assert wait_for(lambda: board.cycles > begin + 60_000)  # noqa: B023
                 terminal.unplug()
-                pulled.append(board.cycles - begin)
+                pulled.append(board.cycles)
                 time.sleep(0.3)
                 terminal.plug()
 
+        def train(accelerator, *samples, **more):
+            begin = board.cycles
+            links.append(accelerator.device.link)
+            results = made(accelerator, *samples, **more)
+            ended.append((begin, board.cycles))
+            return results
+
+        monkeypatch.setattr(Accelerator, "train", train)
         hand = threading.Thread(target=pull, daemon=True)
         hand.start()
         assert trained(capfd, tmp_path / "port", *RUN, "--out", str(tmp_path / "run")) == digest
-        end = board.cycles - begin
         hand.join(10)
-    assert len(pulled) == 2 and pulled[1] < end
+    (begin, end), = ended
+    assert len(pulled) == 2 and all(begin < cycle < end for cycle in pulled) and links[0].counts.reopened >= 2
 
 
-def test_host_is_killed_and_started_again(board, digest, tmp_path, capfd):
-    run = tmp_path / "run"
+HOST = """
+import sys
+from coldspike.host.cli import main
+from coldspike.host.driver import Accelerator
+
+made = Accelerator.train
+
+def train(*samples, **more):
+    print("begun", flush=True)
+    results = made(*samples, **more)
+    print("ended", flush=True)
+    return results
+
+Accelerator.train = train
+sys.exit(main())
+"""
+
+
+def test_host_is_killed_in_the_midst_of_training_and_started_again(board, tmp_path, capfd, monkeypatch):
+    """In the second of two epochs, each one exchange; the checkpoint is of the first."""
+    run, twice = tmp_path / "run", [*RUN, "--epochs", "2"]
+    made, samples = Accelerator.train, []
+
+    def train(accelerator, inputs, labels, **more):
+        samples.append(len(labels))
+        return made(accelerator, inputs, labels, **more)
+
     with Terminal(board, tmp_path / "port"):
-        host = subprocess.Popen([sys.executable, "-c", "import sys; from coldspike.host.cli import main; sys.exit(main())", "train",
-                                 "--device", f"serial:{tmp_path / 'port'}", *RUN, "--out", run], stdout=subprocess.DEVNULL)
-        while not (run / "checkpoint.safetensors").exists() and host.poll() is None:
-            time.sleep(0.01)
-        host.kill()
-        assert host.wait() == -9, "it was over before it could be killed"
-        assert trained(capfd, tmp_path / "port", "--resume", str(run), "--json") == digest
+        host = subprocess.Popen([sys.executable, "-c", HOST, "train", "--device", f"serial:{tmp_path / 'port'}", *twice,
+                                 "--out", run], stdout=subprocess.PIPE, text=True)
+        with host.stdout as said:
+            assert [said.readline() for _ in range(3)] == ["begun\n", "ended\n", "begun\n"]
+            begin = board.cycles
+            assert wait_for(lambda: board.cycles > begin + 60_000)
+            host.kill()
+            assert (host.wait(), said.read()) == (-9, ""), "training was over before the host could be killed"
+        state = load_checkpoint(run).facts["state"]
+        assert (state["epoch"], state["batch"], state["run_counters"]["SAMPLES_TRAINED"]) == (1, 0, 48)
+        monkeypatch.setattr(Accelerator, "train", train)
+        resumed = trained(capfd, tmp_path / "port", "--resume", str(run), "--json")
+    assert samples == [48]
+    assert main(["train", "--device", "golden", "--lanes", "4", *twice, "--out", str(tmp_path / "whole")]) == 0
+    assert samples == [48, 48, 48] and resumed == json.loads(capfd.readouterr().out)["weights_digest"]
