@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from ...spec.config import CoreConfig, Rule
+from ...spec.config import CoreConfig
 from .area import Areas, together
+from .kept import room_bits, used_bits
 from .plan import Study
-from .tables import Row, same
-from .traces import learning_bits
+from .tables import Row, accuracy_text, same
 
 __all__ = ["COLUMNS", "JointRow", "RulesRow", "builds", "draw_rules", "with_areas"]
 
@@ -24,13 +24,14 @@ class RulesRow(Row):
     def plain(self) -> dict:
         """The row for programs, and for the table; cycles and bits are those of a training sample."""
         options, epochs = self.study.run(1).options, self.results[0]["epochs"]
+        core = options.core_config()
         trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
         return {
             "scheme": self.study.name, "rule": str(options.rule), "seeds": len(self.results),
             "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
             "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
                                   for phase in PHASES},
-            "learning_bits": self.mean(lambda r: kept_bits(options.core_config(), r)),
+            "used_bits": self.mean(lambda r: used_bits(core, options.rule, r)), "room_bits": room_bits(core),
             "words_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORT_WORDS"] + r["counters"]["FEEDBACK_WORDS"]) / epochs,
             "area": self.area,
             "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
@@ -39,14 +40,16 @@ class RulesRow(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class JointRow:
-    """A build of all rules: its area alone, it is not trained."""
+    """A build of all rules: its memory and its area alone, it is not trained."""
 
+    core: CoreConfig
     area: dict[str, float]
 
     def plain(self) -> dict:
         """As ``RulesRow.plain``; what is measured in training is None."""
-        unknown = ("rule", "seeds", "accuracy", "deviation", "cycles_per_sample", "learning_bits", "words_per_epoch")
-        return dict.fromkeys(unknown) | {"scheme": "all three in one build", "area": self.area, "same_on": {}}
+        unknown = ("rule", "seeds", "accuracy", "deviation", "cycles_per_sample", "used_bits", "words_per_epoch")
+        return dict.fromkeys(unknown) | {"scheme": "all three in one build", "room_bits": room_bits(self.core), "area": self.area,
+                                         "same_on": {}}
 
 
 def builds(studies: Iterable[Study]) -> list[CoreConfig]:
@@ -62,16 +65,9 @@ def builds(studies: Iterable[Study]) -> list[CoreConfig]:
 def with_areas(found: list[RulesRow], areas: Areas) -> list[RulesRow | JointRow]:
     """Rows with the areas that are there, and a row of the build of all rules if its area is."""
     rows = [replace(row, area=areas.get(row.study.run(1).options.core_config())) for row in found]
-    joint = areas.get(builds(row.study for row in found)[-1])
-    return rows + ([JointRow(area=joint)] if joint else [])
-
-
-def kept_bits(config: CoreConfig, result: dict) -> float:
-    """Bits that a sample takes from its forward to its backward pass; over time, entries of the tape on average."""
-    if Rule.SPARSE_BPTT in config.rules:
-        return result["schedule"]["tape_bits"]
-    bits = learning_bits(config, tuple(result["layers"]))
-    return bits["rates"] + bits["lists"] + (bits["traces"] if Rule.RATE in config.rules else 0)
+    core = builds(row.study for row in found)[-1]
+    joint = areas.get(core)
+    return rows + ([JointRow(core=core, area=joint)] if joint else [])
 
 
 def measured(show: Callable[[dict], str]) -> Callable[[dict], str]:
@@ -86,12 +82,12 @@ def taken(resource: str) -> Callable[[dict], str]:
 
 COLUMNS = {
     "learning rule": lambda r: r["scheme"], "seeds": measured(lambda r: f"{r['seeds']}"),
-    "test accuracy, %": measured(lambda r: f"{100 * r['accuracy']:.2f}"
-                                 + (f" +- {100 * r['deviation']:.2f}" if r["seeds"] > 1 else "")),
+    "test accuracy, %": measured(accuracy_text),
     "cycles a sample, forward": measured(lambda r: f"{r['cycles_per_sample']['forward']:,.0f}"),
     "backward": measured(lambda r: f"{r['cycles_per_sample']['backward']:,.0f}"),
     "all": measured(lambda r: f"{r['cycles_per_sample']['total']:,.0f}"),
-    "kept for the backward pass, bits": measured(lambda r: f"{r['learning_bits']:,.0f}"),
+    "kept for the backward pass, bits used": measured(lambda r: f"{r['used_bits']:,.0f}"),
+    "room for it in the build, all samples in flight": lambda r: f"{r['room_bits']:,}",
     "words transported an epoch": measured(lambda r: f"{r['words_per_epoch']:,.0f}"),
     **{name: taken(resource) for resource, name in RESOURCES.items()},
     "simulated RTL": measured(lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-")),
@@ -109,8 +105,10 @@ def draw_rules(figure, found: list[RulesRow | JointRow]) -> None:
         left.bar([place + offset for place in places], cycles, width=0.25, label=phase)
     left.set(ylabel="cycles a training sample")
     left.legend(frameon=False)
-    middle.bar(places, [row["learning_bits"] for row in trained], width=0.5)
+    for offset, name, label in ((-0.2, "used_bits", "used by a sample"), (0.2, "room_bits", "room in the build")):
+        middle.bar([place + offset for place in places], [row[name] for row in trained], width=0.4, label=label)
     middle.set(ylabel="kept for the backward pass, bits")
+    middle.legend(frameon=False)
     right.bar(range(len(built)), [row["area"]["LUT"] for row in built], width=0.5, color="tab:gray")
     right.set(ylabel="LUTs of the build")
     names = [f"{row['scheme'].split(',')[0]}\n{100 * row['accuracy']:.1f} %" for row in trained]

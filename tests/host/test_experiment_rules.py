@@ -11,6 +11,7 @@ from coldspike.fpga.synthesis import Netlist
 from coldspike.fpga.targets import RESOURCES
 from coldspike.host.experiments.area import Areas, together
 from coldspike.host.experiments.figures import draw
+from coldspike.host.experiments.kept import room_bits, used_bits
 from coldspike.host.experiments.plan import EXPERIMENTS, Study
 from coldspike.host.experiments.rules import COLUMNS, RulesRow, builds, with_areas
 from coldspike.host.experiments.runs import Results, carry_out
@@ -36,9 +37,15 @@ def found(tmp_path) -> list[RulesRow]:
 def test_a_row_for_each_rule(found, tmp_path):
     plain = {row.plain()["rule"]: row.plain() for row in found}
     assert list(plain) == list(GIVEN)
-    # 9 bits and a mark of 64 + 21 arrivals or rates; 6 bits of a number and two factors of 31 neurons; 3 + 27 bits of 21 traces.
-    assert plain["ttfs"]["learning_bits"] == 10 * 85 + 38 * 31 and plain["rate"]["learning_bits"] == 10 * 85 + 38 * 31 + 30 * 21
-    assert plain["sparse-bptt"]["learning_bits"] == found[1].results[0]["schedule"]["tape_bits"]
+    # 9 bits and a mark of 64 + 21 times or rates; 6 bits of a number and two factors of listed neurons; 3 + 27 bits of 21 traces.
+    for rule, traces in (("ttfs", 0), ("rate", 30 * 21)):
+        counters = found[list(plain).index(rule)].results[0]["counters"]
+        listed = sum(counters[f"ACTIVE_{l}"] for l in (1, 2, 3)) / 160
+        assert plain[rule]["used_bits"] == pytest.approx(10 * 85 + 38 * listed + traces) and 10 < listed < 31
+    for row in found:
+        core = row.study.run(1).options.core_config()
+        assert row.plain()["used_bits"] == used_bits(core, row.plain()["rule"], row.results[0]) < row.plain()["room_bits"]
+        assert row.plain()["room_bits"] == room_bits(core)
     for row in found:
         result, each = row.results[0], row.plain()
         assert each["cycles_per_sample"]["backward"] == result["counters"]["BACKWARD_CYCLES"] / 160
@@ -50,6 +57,9 @@ def test_a_row_for_each_rule(found, tmp_path):
     found = with_areas(found, Areas(tmp_path))
     text = markdown(found, COLUMNS)
     assert [line.split(" | ")[-5] for line in text.splitlines()[2:]] == ["1,000", "1,001", "1,002", "1,003"]
+    joint = found[-1].plain()
+    assert joint["used_bits"] is None and joint["room_bits"] == room_bits(builds(row.study for row in found[:3])[-1])
+    assert joint["room_bits"] > plain["rate"]["room_bits"] + plain["sparse-bptt"]["room_bits"] - 1000
     assert "| all three in one build |  |" in text and rich_table("title", found, COLUMNS).row_count == 4
     paths = draw("rules", found, tmp_path)
     assert [p.name for p in paths] == ["rules.png", "rules.svg"] and all(p.stat().st_size > 1000 for p in paths)
