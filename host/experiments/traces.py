@@ -13,15 +13,16 @@ from ...model.reference import BpttNetwork
 from ...model.timing import backward
 from ...model.timing_over_time import backward as backward_over_time
 from ...model.timing_rate import forward
-from ...spec.config import CoreConfig, Rule, Schedule, bits_for
+from ...spec.config import Rule, Schedule
 from ...spec.lif import DECAY, LifFormats, LifSettings
-from ...spec.rate import RateFormats
+from ...spec.rate import RateSettings
 from ..data import Split
 from ..events import CodedSplit
 from .activity import PROBE_SAMPLES, dense_record
+from .kept import learning_bits
 from .measure import Measure
 
-__all__ = ["Cosines", "Probe", "cosines", "cost", "learning_bits"]
+__all__ = ["Cosines", "Probe", "cosines", "cost", "over_steps"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class Probe:
         else:
             levels = torch.from_numpy(np.ascontiguousarray(split.take(chosen)))
         return cls(levels.to(torch.int64), spikes, torch.from_numpy(np.ascontiguousarray(split.labels[chosen])))
+
+    def at(self, steps: int, window: int) -> "Probe":
+        """The samples over another number of steps: inputs that are spikes spike as in their first steps, over and over."""
+        if self.spikes is None:
+            return self
+        spikes = self.spikes[:, torch.arange(steps) % self.spikes.shape[1]]
+        return replace(self, spikes=spikes, levels=(spikes.sum(1) * window / steps).round().to(torch.int64))
 
     def train(self, network: RateNetwork) -> RateRecord:
         """Train a network on them."""
@@ -72,20 +80,9 @@ def cosines(network: RateNetwork, probe: Probe) -> list[float]:
             for found, exact in zip(mine.gradients, true.gradients, strict=True)]
 
 
-def learning_bits(config: CoreConfig, layers: tuple[int, ...]) -> dict[str, int]:
-    """Bits that a sample takes from its forward to its backward pass: ``rates`` of inputs and hidden neurons, ``lists`` with the
-    factors of hidden and output neurons, ``traces`` of hidden neurons; and ``spikes`` between layers, by schedule."""
-    formats, hidden = RateFormats(config), sum(layers[1:-1])
-    masks = {schedule: sum(layers[1:-2]) * (config.max_steps if schedule is Schedule.MULTI_STEP else 1) for schedule in Schedule}
-    return {"rates": (config.time.bits + 1) * sum(layers[:-1]),
-            "lists": (bits_for(config.max_neurons) + 2 * config.factor.bits) * sum(layers[1:]),
-            "traces": (formats.count.bits + formats.eligibility.bits) * hidden,
-            "spikes": {str(schedule): bits for schedule, bits in masks.items()}}
-
-
 def through_time(network: RateNetwork) -> dict:
-    """Of a sample on the engine that goes back through time, every neuron active in every step: its backward cycles, and the bits
-    of a store of all spikes and potentials."""
+    """Of a sample on the engine that goes back through time, every neuron active in every step: its backward cycles; and the bits
+    of a store of all spikes and potentials, which no engine here has (``kept.dense_tape_bits`` are those of its tape)."""
     config = replace(network.config, rules=(Rule.SPARSE_BPTT,))
     steps, layers = network.settings.steps, network.layers
     settings = LifSettings(steps=steps, window=0, scales=(0,) * network.depth)
@@ -94,15 +91,27 @@ def through_time(network: RateNetwork) -> dict:
             "bits": steps * (sum(layers[:-1]) + sum(layers[1:-1]) * LifFormats(config).membrane.bits)}
 
 
+def over_steps(network: RateNetwork, probe: Probe) -> dict[str, float]:
+    """Backward cycles of a sample on average by T, of the same weights: T = 1, 2, 4, ... as far as the build goes, and the
+    network's own."""
+    leak, out = min(DECAY.to_float(int(network.profile[0])), 1 - 1 / DECAY.one), {}  # rounded it may be 1
+    for steps in sorted({1 << n for n in range(network.config.max_steps.bit_length())} | {network.settings.steps}):
+        other, settings = copy.deepcopy(network), RateSettings(steps=steps, leak=leak, coded=network.settings.coded)
+        other.set_rule(settings, settings.ticks(network.config))
+        other.profile[:steps + 1] = torch.tensor(settings.profile)
+        out[str(steps)] = float(backward(other, probe.at(steps, network.config.window).train(other))[0].mean())
+    return out
+
+
 def cost(network: RateNetwork, probe: Probe) -> dict:
-    """Of a sample on average: cycles of the forward pass in training and without (``untrained``), in each schedule
-    (``schedules``), of the backward pass, and the most that it can take; ``bits`` as of ``learning_bits``; ``through_time`` as
-    there."""
+    """Of a sample on average: cycles of the forward pass in training and in inference (``untrained``), which makes the same trace
+    passes and scans fewer neurons after the last step, in each schedule (``schedules``); of the backward pass, with every neuron
+    listed (``most_backward``), and ``over_steps``; ``bits`` as of ``learning_bits``; ``through_time`` as there."""
     trained, shown = probe.train(copy.deepcopy(network)), probe.infer(copy.deepcopy(network))
     every = replace(trained, lowest=torch.ones_like(trained.lowest),
                     listed=[torch.full_like(each, place.n_out) for each, place in zip(trained.listed, network.layout, strict=True)])
     out = {"samples": len(probe.labels), "backward": float(backward(network, trained)[0].mean()),
-           "most_backward": int(backward(network, every)[0].max()), "schedules": {}}
+           "most_backward": int(backward(network, every)[0].max()), "over_steps": over_steps(network, probe), "schedules": {}}
     for schedule in Schedule:
         other = copy.copy(network)
         other.config = replace(network.config, schedule=schedule)
