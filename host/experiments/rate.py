@@ -116,16 +116,16 @@ def draw_rate(figure, found: list[RateRow]) -> None:
         left.plot(steps, [100 * row["float"][kind] for row in plain], marker=".", linewidth=1, label=label)
     left.set(ylabel="test accuracy, %")
     middle.plot(steps, [row["cycles_per_sample"]["backward"] for row in plain], marker="o", markersize=4, label="rate")
-    middle.plot(steps, [row["most_backward"] for row in plain], marker="^", markersize=4, label="rate, every neuron listed")
+    middle.plot(steps, [row["most_backward"] for row in plain], marker="^", markersize=4, label="rate, all neurons")
     middle.plot(steps, [row["through_time"]["backward"] for row in plain], marker="s", markersize=4,
-                label="BPTT engine, every neuron active")
+                label="BPTT engine, all neurons")
     middle.set(ylabel="backward cycles a sample", yscale="log")
-    right.plot(steps, [row["learning_bits"] for row in plain], marker="o", markersize=4, label="rate, every neuron listed")
+    right.plot(steps, [row["learning_bits"] for row in plain], marker="o", markersize=4, label="rate, all neurons")
     right.plot(steps, [row["through_time"]["tape_bits"] for row in plain], marker="s", markersize=4,
-               label="tape of the BPTT engine, every neuron active")
-    right.plot(steps, [row["through_time"]["bits"] for row in plain], marker=".", linewidth=1, label="BPTT by a dense store")
+               label="BPTT engine, all neurons")
+    right.plot(steps, [row["through_time"]["bits"] for row in plain], marker=".", linewidth=1, label="BPTT, dense store")
     right.set(ylabel="learning memory, bits", yscale="log")
     for axes in (left, middle, right):
         axes.set(xscale="log", xlabel="time steps T", xticks=steps, xticklabels=steps)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="best" if axes is left else "lower right")

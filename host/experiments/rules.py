@@ -107,7 +107,7 @@ def draw_rules(figure, found: list[RulesRow | JointRow]) -> None:
     left.legend(frameon=False)
     for offset, name, label in ((-0.2, "used_bits", "used by a sample"), (0.2, "room_bits", "room in the build")):
         middle.bar([place + offset for place in places], [row[name] for row in trained], width=0.4, label=label)
-    middle.set(ylabel="kept for the backward pass, bits")
+    middle.set(ylabel="kept for the backward pass, bits", ylim=(0, 1.2 * max(row["room_bits"] for row in trained)))
     middle.legend(frameon=False)
     right.bar(range(len(built)), [row["area"]["LUT"] for row in built], width=0.5, color="tab:gray")
     right.set(ylabel="LUTs of the build")
