@@ -48,7 +48,7 @@ def open_serial(name: str, config: CoreConfig | None = None, **more) -> SerialDe
     try:
         from .serial_device import SerialDevice
     except ImportError as error:
-        raise Problem(f"device {name}: serial ports need pyserial; run pip install 'coldspike[board]'") from error
+        raise Problem(f"device {name}: serial ports need pyserial; run 'make setup', or 'pip install pyserial'") from error
     try:
         return SerialDevice(port, config=config, **more)
     except RuntimeError as error:
