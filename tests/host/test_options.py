@@ -184,7 +184,7 @@ def test_what_no_build_over_time_can_do_is_refused_by_name(given, text):
 
 @pytest.mark.parametrize("given, text", [
     ({"timesteps": 4097}, "--timesteps 4097: a build has 1 to 4096"), ({"timesteps": 0}, "--timesteps 0: a build has 1 to 4096"),
-    ({"leak": 1.0}, "leak = 1.0: 0 to below 1 is needed"), ({"leak": math.nan}, "leak = nan: 0 to below 1 is needed"),
+    ({"leak": 1.0}, "--leak 1.0: 0 to below 1 is needed"), ({"leak": math.nan}, "--leak nan: 0 to below 1 is needed"),
     ({"spike_entries": 0}, "spike_entries = 0: an integer from 1"),
     ({"timesteps": 6, "max_steps": 5}, "--max-steps 5: at least --timesteps 6 are needed"),
     ({"max_steps": 4097}, "max_steps = 4097: an integer from 1 to 4096"),
