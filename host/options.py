@@ -126,6 +126,8 @@ class TrainOptions:
             raise OptionError(f"--rules {unknown[0]!r} is unknown; choose of: {', '.join(Rule)}")
         if self.rule not in built:
             raise OptionError(f"--rules {self.rules}: --rule {self.rule} is not among them; add it")
+        if len(set(built)) < len(built):
+            raise OptionError(f"--rules {self.rules}: name each rule once")
         for name, f in options_of(TrainOptions).items():
             if self.rule not in f.metadata["rules"] and getattr(self, name) != f.default:
                 given = getattr(self, name)

@@ -143,6 +143,7 @@ def test_a_rule_refuses_the_options_of_another_by_name():
         ({"rules": "bptt"}, "--rules 'bptt' is unknown; choose of: ttfs, sparse-bptt"),
         ({"rules": "ttfs,"}, "--rules '' is unknown"), ({"rules": ""}, "--rules '' is unknown"),
         ({"rules": "sparse-bptt"}, "--rules sparse-bptt: --rule ttfs is not among them; add it"),
+        ({"rule": "rate", "rules": "rate,ttfs,rate"}, "--rules rate,ttfs,rate: name each rule once"),
         ({"rule": "bptt"}, "--rule 'bptt' is unknown"), ({"initial_scale": "1"}, "--initial-scale (1.0,): rule ttfs knows none"),
         ({"data": "fsdd"}, "--data fsdd: these are recordings over time; add --rule sparse-bptt, or --rule rate"),
         ({"data": "fsdd", "rule": "rate", "coding": "current"},
