@@ -9,8 +9,7 @@ from . import measures, packets
 from .data import DataSet
 from .device import Device
 from .driver import Accelerator
-from .initial import initial_memories
-from .memories import write_memories
+from .initial import prepare
 from .options import TrainOptions
 
 __all__ = ["measure"]
@@ -110,15 +109,6 @@ class Clock:
     def rate(self) -> float:
         """Cycles per second."""
         return self.cycles / self.seconds
-
-
-def prepare(device: Device, options: TrainOptions) -> Accelerator:
-    """The network of ``options`` with its initial weights on a device."""
-    accelerator = Accelerator(device)
-    accelerator.configure(options.settings(0))
-    write_memories(accelerator, initial_memories(accelerator, options.seed, options.initial_scale, options.initial_mean))
-    accelerator.clear_counters()
-    return accelerator
 
 
 def batches(data: DataSet, options: TrainOptions) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -7,11 +7,13 @@ import numpy as np
 from ..spec.config import CoreConfig
 from ..spec.lif import LifSettings
 from ..spec.random import lane_seeds
+from .device import Device
 from .driver import Accelerator
-from .memories import memory_shapes
+from .memories import memory_shapes, write_memories
+from .options import TrainOptions
 from .schemes import Scheme
 
-__all__ = ["feedback_random", "initial_memories", "initial_weights", "weight_scale"]
+__all__ = ["feedback_random", "initial_memories", "initial_weights", "prepare", "weight_scale"]
 
 
 def initial_weights(config: CoreConfig, layers: tuple[int, ...], seed: int,
@@ -69,3 +71,12 @@ def initial_memories(accelerator: Accelerator, seed: int, deviations: Sequence[f
         if l > 1:
             memories[f"feedback_{l}"] = schemes[l - 2].initial(config, weight, random)
     return memories | generator_states(config, seed)
+
+
+def prepare(device: Device, options: TrainOptions) -> Accelerator:
+    """The network of ``options`` with its initial weights on a device."""
+    accelerator = Accelerator(device)
+    accelerator.configure(options.settings(0))
+    write_memories(accelerator, initial_memories(accelerator, options.seed, options.initial_scale, options.initial_mean))
+    accelerator.clear_counters()
+    return accelerator

@@ -6,9 +6,7 @@ import numpy as np
 
 from .data import DataSet
 from .device import Device
-from .driver import Accelerator
-from .initial import initial_memories
-from .memories import write_memories
+from .initial import prepare
 from .options import TrainOptions
 
 __all__ = ["rehearsal"]
@@ -26,9 +24,7 @@ def rehearsal(options: TrainOptions, data: DataSet, *, always: bool = False) -> 
         return None
 
     def rehearse(device: Device) -> None:
-        unit, chosen = Accelerator(device), np.arange(min(REHEARSED, len(data.train)))
-        unit.configure(options.settings(0))
-        write_memories(unit, initial_memories(unit, options.seed, options.initial_scale, options.initial_mean))
-        unit.train(data.train.take(chosen), data.train.labels[chosen], batch_size=options.batch_size)
+        chosen = np.arange(min(REHEARSED, len(data.train)))
+        prepare(device, options).train(data.train.take(chosen), data.train.labels[chosen], batch_size=options.batch_size)
 
     return rehearse
