@@ -14,7 +14,7 @@ from ..spec.transport import Precision
 from .builds import build, joined, layer_sizes
 from .devices import open_device
 from .measures import cycles
-from .option_values import comma_numbers, flag, options_of
+from .option_values import comma_numbers, flag, options_of, spelled
 from .options import READOUTS, TrainOptions
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
@@ -125,9 +125,8 @@ def checked_rules(given: dict) -> list[str]:
     for name, option in options_of(TrainOptions).items():
         value = given.get(name)
         if name in given and not set(rules) & set(option.metadata["rules"]) and value != defaults[name].default:
-            asked = f"{flag(name)} {value}" if type(value) is not bool else flag(name if value else f"no_{name}")
             know = f"rule {rules[0]} knows" if len(rules) == 1 else f"rules {', '.join(rules)} know"
-            raise OptionError(f"{asked}: {know} none; leave it out, or choose another --rule")
+            raise OptionError(f"{spelled(name, value)}: {know} none; leave it out, or choose another --rule")
     return rules
 
 

@@ -8,7 +8,7 @@ from ..spec.config import Rule
 from .builds import layer_sizes
 from .problems import OptionError
 
-__all__ = ["LISTS", "comma_numbers", "convert", "flag", "option", "options_of"]
+__all__ = ["LISTS", "comma_numbers", "convert", "flag", "option", "options_of", "spelled"]
 
 LISTS = ("lr", "fraction", "probability", "alpha", "error_scales", "initial_scale")
 
@@ -28,6 +28,11 @@ def options_of(described: type) -> dict[str, dataclasses.Field]:
 def flag(name: str) -> str:
     """An option's name on the command line."""
     return "--" + name.replace("_", "-")
+
+
+def spelled(name: str, value) -> str:
+    """An option as a person gave it on the command line."""
+    return f"{flag(name)} {value}" if type(value) is not bool else flag(name if value else f"no_{name}")
 
 
 def comma_numbers(name: str, value, source: str = "command line") -> tuple[float, ...]:

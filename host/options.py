@@ -17,7 +17,7 @@ from .board import build_options, fitting_layers
 from .builds import build
 from .data import DATA_SETS, EVENT_SETS, DataSet, load
 from .devices import CHOICE, DEVICES, is_device, is_serial
-from .option_values import LISTS, convert, flag, option, options_of
+from .option_values import LISTS, convert, flag, option, options_of, spelled
 from .over_time import GRADIENTS, OVER_TIME, OverTimeOptions
 from .problems import OptionError
 from .rate_based import CODINGS, RateOptions
@@ -130,9 +130,8 @@ class TrainOptions:
             raise OptionError(f"--rules {self.rules}: name each rule once")
         for name, f in options_of(TrainOptions).items():
             if self.rule not in f.metadata["rules"] and getattr(self, name) != f.default:
-                given = getattr(self, name)
-                asked = f"{flag(name)} {given}" if type(given) is not bool else flag(name if given else f"no_{name}")
-                raise OptionError(f"{asked}: rule {self.rule} knows none; leave it out, or choose another --rule")
+                raise OptionError(f"{spelled(name, getattr(self, name))}: rule {self.rule} knows none; leave it out, or choose "
+                                  "another --rule")
         if self.steps is None and self.data in EVENT_SETS:
             remedy = "use --coding spikes" if self.rule == Rule.RATE else f"add --rule {Rule.SPARSE_BPTT}, or --rule {Rule.RATE}"
             raise OptionError(f"--data {self.data}: these are recordings over time; {remedy}")
@@ -202,10 +201,11 @@ class TrainOptions:
     def data_set(self, progress: Callable[[str], None] = lambda text: None) -> DataSet:
         """The run's samples, encoded for its build. Raises as ``data.load`` does, and for layers that are not the data set's or
         samples that have no room in the build."""
-        data = load(self.data, self.core_config().time_bits, self.samples, self.test_samples, self.steps, progress,
+        core = self.core_config()
+        data = load(self.data, core.time_bits, self.samples, self.test_samples, self.steps, progress,
                     drawn=self.seed if self._coded else None)
         data.check(self.layers)
-        data.check_room(self.core_config().spike_entries)
+        data.check_room(core.spike_entries)
         return data
 
     def plain(self) -> dict:
