@@ -156,16 +156,16 @@ def _compile(tools: Toolchain, source: Path, library: Path, cxx_flags: Sequence[
     tell("translating Verilog to C++")
     units = _translate(job, source, board)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runtime = [pool.submit(_runtime_object, tools, name) for name in _RUNTIME]
+        once = [pool.submit(_runtime_object, tools, name) for name in _RUNTIME]
+        setup = pool.submit(job.compile, "setup.cpp", "setup.cpp.o", ("-O0", "-fvisibility=hidden"))
 
         def link(output: str, *more: str) -> None:
             jobs = [pool.submit(job.compile, unit, f"{unit}.o", (*cxx_flags, *more)) for unit in units]
-            jobs.append(pool.submit(job.compile, "setup.cpp", "setup.cpp.o", ("-O0", "-fvisibility=hidden")))
-            objects = [done.result() for done in runtime]
-            for done in jobs:
+            objects = [done.result() for done in once]
+            for done in (*jobs, setup):
                 done.result()
-            linked = [*(f"{unit}.o" for unit in units), "setup.cpp.o", *objects]
-            job.run(tools.cxx, "-shared", "-pthread", *more, *linked, "-o", output)
+            parts = [*(f"{unit}.o" for unit in units), "setup.cpp.o", *objects]
+            job.run(tools.cxx, "-shared", "-pthread", *more, *parts, "-o", output)
 
         if exercise is None:
             tell("compiling the simulated device")
