@@ -11,13 +11,13 @@ from rich.console import Console
 from ...fpga.targets import TARGETS
 from ...fpga.tools import ToolError
 from ...spec.config import CoreConfig, Rule
+from ..builds import joined
 from ..files import write_whole
 from ..problems import Problem
 
 __all__ = ["Areas", "together"]
 
 TARGET = TARGETS["ecp5-85k"]
-
 
 OVER_TIME = (Rule.SPARSE_BPTT, Rule.RATE)
 OF_RULES = {"max_steps": OVER_TIME, "spike_entries": OVER_TIME, "job_entries": OVER_TIME[:1], "rate_loss": OVER_TIME[:1],
@@ -30,14 +30,14 @@ def together(builds: Sequence[CoreConfig]) -> CoreConfig:
 
     Raises ValueError where they differ in anything else.
     """
-    found = {"rules": tuple(rule for rule in Rule if any(rule in build.rules for build in builds))}
-    for name in (f.name for f in fields(CoreConfig) if f.name != "rules"):
-        heed = [build for build in builds if set(build.rules) & set(OF_RULES.get(name, Rule))]
-        values = {getattr(build, name) for build in heed or builds}
+    parts = [{f.name: getattr(build, f.name) for f in fields(CoreConfig) if set(build.rules) & set(OF_RULES.get(f.name, Rule))}
+             for build in builds]
+    rules = set().union(*(part.pop("rules") for part in parts))
+    for name in set().union(*parts):
+        values = {part[name] for part in parts if name in part}
         if len(values) > 1 and not all(type(value) is int for value in values):
             raise ValueError(f"builds with different {name} do not go together: {', '.join(sorted(map(str, values)))}")
-        found[name] = max(values)
-    return CoreConfig(**found)
+    return CoreConfig(**joined(parts), rules=tuple(rule for rule in Rule if rule in rules))
 
 
 class Areas:

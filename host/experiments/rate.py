@@ -7,7 +7,7 @@ import numpy as np
 from ...spec import pipeline as at
 from ...spec.network import layout
 from .kept import dense_tape_bits
-from .tables import Row, accuracy_text, same
+from .tables import Row, accuracy_text, equality_text
 
 __all__ = ["COLUMNS", "RateRow", "draw_rate"]
 
@@ -20,7 +20,6 @@ class RateRow(Row):
         but for ``probed`` and ``trace_overhead``, which are those of the trained network's test samples, and for what is derived
         from layers and build. None: a result does not hold it."""
         options, first = self.study.run(1).options, self.results[0]
-        trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
         bits, cosines = first["cost"]["bits"], [[row["layers"] for row in r["cosines"]] for r in self.results]
         layers, schedule, accuracy = tuple(first["layers"]), options.schedule, self.mean(lambda r: r["test_accuracy"])
         shares = [trace_overhead(r["cost"]["schedules"][schedule], layers, options.lanes, options.timesteps) for r in self.results]
@@ -30,8 +29,7 @@ class RateRow(Row):
             "accuracy": accuracy, "deviation": self.deviation, "float": float_accuracy,
             "over_float_bptt": accuracy - float_accuracy["bptt"],
             "cosines": np.mean(cosines, axis=(0, 1)).tolist(), "least_cosines": np.min(cosines, axis=(0, 1)).tolist(),
-            "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
-                                  for phase in ("forward", "backward", "total")},
+            "cycles_per_sample": self.cycles_per_sample,
             "probed": {name: self.mean(lambda r, name=name: r["cost"]["schedules"][name]["forward"])
                        for name in first["cost"]["schedules"]},
             "trace_overhead": {name: float(np.mean([each[name] for each in shares])) for name in shares[0]},
@@ -42,7 +40,7 @@ class RateRow(Row):
             "through_time": {name: self.mean(lambda r, name=name: r["cost"]["through_time"][name])
                              for name in ("backward", "bits")}
             | {"tape_bits": dense_tape_bits(options.core_config(), layers, options.timesteps)},
-            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+            "same_on": self.same_on,
         }
 
     @property
@@ -101,7 +99,7 @@ COLUMNS = {
     "BPTT by a dense store": lambda r: f"{r['through_time']['bits']:,.0f}",
     "spikes between layers, bits, single-step / multi-step":
         lambda r: " / ".join(f"{value:,}" for value in r["spike_bits"].values()),
-    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+    "simulated RTL": equality_text,
 }
 
 

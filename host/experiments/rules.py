@@ -7,7 +7,7 @@ from ...spec.config import CoreConfig
 from .area import Areas, together
 from .kept import room_bits, used_bits
 from .plan import Study
-from .tables import Row, accuracy_text, same
+from .tables import Row, accuracy_text, equality_text
 
 __all__ = ["COLUMNS", "JointRow", "RulesRow", "builds", "draw_rules", "with_areas"]
 
@@ -25,16 +25,14 @@ class RulesRow(Row):
         """The row for programs, and for the table; cycles and bits are those of a training sample."""
         options, epochs = self.study.run(1).options, self.results[0]["epochs"]
         core = options.core_config()
-        trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
         return {
             "scheme": self.study.name, "rule": str(options.rule), "seeds": len(self.results),
             "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
-            "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
-                                  for phase in PHASES},
+            "cycles_per_sample": self.cycles_per_sample,
             "used_bits": self.mean(lambda r: used_bits(core, options.rule, r)), "room_bits": room_bits(core),
             "words_per_epoch": self.mean(lambda r: r["counters"]["TRANSPORT_WORDS"] + r["counters"]["FEEDBACK_WORDS"]) / epochs,
             "area": self.area,
-            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+            "same_on": self.same_on,
         }
 
 
@@ -90,7 +88,7 @@ COLUMNS = {
     "room for it in the build, all samples in flight": lambda r: f"{r['room_bits']:,}",
     "words transported an epoch": measured(lambda r: f"{r['words_per_epoch']:,.0f}"),
     **{name: taken(resource) for resource, name in RESOURCES.items()},
-    "simulated RTL": measured(lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-")),
+    "simulated RTL": measured(equality_text),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .activity import built_tape_bits
 from .energy import saved
-from .tables import Row, accuracy_text, same
+from .tables import Row, accuracy_text, equality_text
 
 __all__ = ["COLUMNS", "SparseRow", "draw_sparse"]
 
@@ -32,8 +32,7 @@ class SparseRow(Row):
             "scheme": self.study.name, "window": options.window, "seeds": len(self.results),
             "accuracy": self.mean(lambda r: r["test_accuracy"]), "deviation": self.deviation,
             "active_fraction": np.mean([result["active_fraction"] for result in self.results], axis=0)[:-1].tolist(),
-            "cycles_per_sample": {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
-                                  for phase in ("forward", "backward", "total")},
+            "cycles_per_sample": self.cycles_per_sample,
             "backward_over_least": ratio(mean("backward"), mean("least")),
             "backward_over_words": ratio(mean("backward"), mean("least_words")),
             "backward_speedup": mean("dense_backward") / mean("backward"),
@@ -43,7 +42,7 @@ class SparseRow(Row):
             "energy_saved": {name: np.mean([each[name] for each in savings], axis=0).tolist() for name in savings[0]},
             "gradient_words": self.mean(lambda r: r["counters"]["GRADIENT_WORDS"]) / trained,
             "dense_gradient_words": mean("dense_gradient_words"),
-            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+            "same_on": self.same_on,
         }
 
 
@@ -83,16 +82,16 @@ COLUMNS = {
         lambda r: percent([*r["energy_saved"]["w_bound"], *r["energy_saved"]["s_bound"]]),
     "at most by active neuron, of all W, %": lambda r: percent([r["energy_saved"]["w_all_bound"]]),
     "counted, of all W / of S1, %": lambda r: percent([r["energy_saved"]["w_counted"], r["energy_saved"]["s_counted"]]),
-    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+    "simulated RTL": equality_text,
 }
 
 
 def draw_sparse(figure, found: list[SparseRow]) -> None:
     """Accuracy, activity of each hidden layer and speed against w; activity over training."""
-    found = [row for row in found if math.isfinite(row.plain()["window"])]
+    pairs = [(row, plain) for row in found if math.isfinite((plain := row.plain())["window"])]
     accuracy, activity, speed, training = figure.subplots(2, 2).flat
-    for group in dict.fromkeys(row.study.group for row in found):
-        plain = sorted((row.plain() for row in found if row.study.group == group), key=lambda row: row["window"])
+    for group in dict.fromkeys(row.study.group for row, _ in pairs):
+        plain = sorted((plain for row, plain in pairs if row.study.group == group), key=lambda row: row["window"])
         windows, more = [row["window"] for row in plain], f", {group}" if group else ""
         accuracy.errorbar(windows, [100 * row["accuracy"] for row in plain], yerr=[100 * row["deviation"] for row in plain],
                           marker="o", markersize=4, capsize=3, label=group or "the same settings")
@@ -103,7 +102,7 @@ def draw_sparse(figure, found: list[SparseRow]) -> None:
     accuracy.set(xscale="log", xlabel="window w", ylabel="test accuracy, %")
     activity.set(xscale="log", yscale="log", xlabel="window w", ylabel="active neurons, %, mean of training")
     speed.set(xscale="log", yscale="log", xlabel="window w", ylabel="cycles, dense / sparse")
-    shown = min(found, key=lambda row: abs(row.plain()["window"] - 0.2))
+    shown, _ = min(pairs, key=lambda pair: abs(pair[1]["window"] - 0.2))
     rows = shown.results[0]["activity"]
     for l in range(len(rows[0]["layers"]) if rows else 0):
         training.plot([row["update"] for row in rows], [100 * row["layers"][l] for row in rows], label=f"layer {l + 1}")

@@ -13,7 +13,7 @@ from .energy import energy
 from .plan import Study
 from .runs import Results
 
-__all__ = ["COLUMNS", "Row", "accuracy_text", "markdown", "rich_table", "rows", "same"]
+__all__ = ["COLUMNS", "Row", "accuracy_text", "equality_text", "markdown", "rich_table", "rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,18 @@ class Row:
         every = self.mean(lambda r: r["counters"]["UPDATES"] * feedback_weights(tuple(r["layers"])))
         return every / moved if moved else None
 
+    @property
+    def cycles_per_sample(self) -> dict[str, float]:
+        """Cycles of a training sample by phase, as the runs' counters have them."""
+        trained = self.mean(lambda r: r["counters"]["SAMPLES_TRAINED"])
+        return {phase: self.mean(lambda r, phase=phase: r["counters"][f"{phase.upper()}_CYCLES"]) / trained
+                for phase in ("forward", "backward", "total")}
+
+    @property
+    def same_on(self) -> dict[str, bool]:
+        """Whether the other devices' runs ended like the golden ones, by device."""
+        return {device: same(self.results, found) for device, found in self.devices.items()}
+
     def plain(self) -> dict:
         """The row for programs, and for the table."""
         epochs = self.results[0]["epochs"]
@@ -64,7 +76,7 @@ class Row:
             "exposed_cycles_per_epoch": self.mean(lambda r: r["counters"]["EXPOSED_CYCLES"]) / epochs,
             "total_cycles_per_epoch": self.mean(lambda r: r["counters"]["TOTAL_CYCLES"]) / epochs,
             "microjoules_per_epoch": per_epoch,
-            "same_on": {device: same(self.results, found) for device, found in self.devices.items()},
+            "same_on": self.same_on,
         }
 
 
@@ -100,6 +112,11 @@ def accuracy_text(r: dict) -> str:
     return f"{100 * r['accuracy']:.2f}" + (f" +- {100 * r['deviation']:.2f}" if r["seeds"] > 1 else "")
 
 
+def equality_text(r: dict) -> str:
+    """Whether the simulated RTL's runs are equal, or that there are none."""
+    return {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-")
+
+
 COLUMNS = {
     "network": lambda r: r["network"], "scheme": lambda r: r["scheme"], "seeds": lambda r: f"{r['seeds']}",
     "test accuracy, %": accuracy_text, "best epoch": lambda r: f"{r['best_epoch']:.1f}",
@@ -112,21 +129,26 @@ COLUMNS = {
     "of all cycles, %": lambda r: f"{100 * r['exposed_cycles_per_epoch'] / r['total_cycles_per_epoch']:.3f}",
     "uJ an epoch, transport": lambda r: f"{r['microjoules_per_epoch']['transport']:,.2f}",
     "all else": lambda r: f"{r['microjoules_per_epoch']['compute']:,.0f}",
-    "simulated RTL": lambda r: {True: "equal", False: "DIFFERS"}.get(r["same_on"].get("simulated"), "-"),
+    "simulated RTL": equality_text,
 }
 
 
 def markdown(found: list[Row], columns: dict[str, Callable[[dict], str]]) -> str:
     """The table as Markdown; ``columns`` make texts of a row's ``plain``."""
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    lines += [f"| {' | '.join(show(row.plain()) for show in columns.values())} |" for row in found]
+    lines += [f"| {' | '.join(cells)} |" for cells in texts_of(found, columns)]
     return "\n".join(lines) + "\n"
+
+
+def texts_of(found: list[Row], columns: dict[str, Callable[[dict], str]]) -> list[list[str]]:
+    """Each row's texts."""
+    return [[show(plain) for show in columns.values()] for plain in (row.plain() for row in found)]
 
 
 def rich_table(title: str, found: list[Row], columns: dict[str, Callable[[dict], str]], width: int | None = None) -> RenderableType:
     """The table for a terminal of ``width`` characters, or as wide as it comes. One that does not fit stands on its side, a row for
     each column, as many schemes side by side as there is room for, and the others below."""
-    texts = [[show(plain) for show in columns.values()] for plain in (row.plain() for row in found)]
+    texts = texts_of(found, columns)
     widest = [max(map(len, [*head.split(), *cells])) for head, *cells in zip(columns, *texts, strict=True)]
     if width is None or framed(widest) <= width:
         out = Table(*columns, title=title, title_justify="left")
