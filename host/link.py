@@ -1,4 +1,4 @@
-"""The serial link from the host's side: frames, and requests that are sent until their reply comes. In words: docs/link.md."""
+"""The serial link from the host's side: requests that are sent until their reply comes. In words: docs/link.md."""
 
 import secrets
 import struct
@@ -9,17 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ..spec.link import ESCAPE, ESCAPE_BIT, FLAG, GROUP, IDENTITY, LINK_VERSION, LinkStatus, Request, crc
+from ..spec.link import IDENTITY, LINK_VERSION, LinkStatus, Request
+from .frames import CRC_BYTES, HEAD_BYTES, Decoder, bytes_of_words, encode, pack_words, unpack_words
+from .pace import FrameSize, RoundTrip, Times
 
-__all__ = ["OTHER_RELEASE", "Counts", "Decoder", "Link", "LinkError", "Times", "Wire", "encode", "pack_words", "unpack_words"]
-
-FLAGS, ESCAPED = bytes([FLAG]), bytes([ESCAPE])
-PAIRS = [(bytes([ESCAPE, byte ^ ESCAPE_BIT]), bytes([byte])) for byte in (FLAG, ESCAPE)]
-CRC_BYTES, HEAD_BYTES = 4, 2
-GROUP_BYTES = 1 + 4 * GROUP
-
-LONGEST_FRAME = 1 << 18
-"""Bytes without a flag that can be no frame: there is never room for so many words."""
+__all__ = ["OTHER_RELEASE", "Counts", "Link", "LinkError", "Wire"]
 
 LONGEST_TEXT = 0x8000 - 4
 """Bytes of a board's description, from IDENTITY to the end of the addresses."""
@@ -60,30 +54,6 @@ class Wire(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Times:
-    """How long a link waits, in seconds.
-
-    Parameters
-    ----------
-    first : for a reply before a round trip was measured.
-    floor, ceiling : least wait beyond the mean round trip, and the longest between two sendings.
-    opening : for the reply to HELLO.
-    silence : for any other reply, while there is a connection.
-    progress : for a word to pass either way in an exchange while the board answers.
-    patience : of a request, for connections that broke to come back; again : between two attempts to open one.
-    """
-
-    first: float = 0.1
-    floor: float = 0.01
-    ceiling: float = 1.0
-    opening: float = 5.0
-    silence: float = 30.0
-    progress: float = 30.0
-    patience: float = 30.0
-    again: float = 0.2
-
-
 @dataclass
 class Counts:
     """What a link saw: ``requests`` carried out, frames ``sent`` and of those ``resent``, ``bytes`` received, ``bad`` frames, good
@@ -97,130 +67,6 @@ class Counts:
     stale: int = 0
     echoed: int = 0
     reopened: int = 0
-
-
-# -- frames --------------------------------------------------------------------------------------------
-def encode(body: bytes) -> bytes:
-    """A frame: flag, body and CRC, flag."""
-    inner = body + crc(body).to_bytes(CRC_BYTES, "little")
-    for pair, byte in reversed(PAIRS):  # the escape byte first
-        inner = inner.replace(byte, pair)
-    return FLAGS + inner + FLAGS
-
-
-def decode(inner: bytes) -> bytes | None:
-    """The body of what lay between two flags; None where it is no frame."""
-    if ESCAPED in inner:
-        if inner.count(ESCAPED) != sum(inner.count(pair) for pair, _ in PAIRS):
-            return None  # an escape before another byte, or before none
-        for pair, byte in PAIRS:
-            inner = inner.replace(pair, byte)
-    body = inner[:-CRC_BYTES]
-    good = len(body) >= HEAD_BYTES and crc(body) == int.from_bytes(inner[-CRC_BYTES:], "little")
-    return body if good else None
-
-
-class Decoder:
-    """Finds frames in a stream of bytes. ``bad`` counts what was between flags and was none."""
-
-    def __init__(self):
-        self.bad = 0
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Bodies of the frames that end in ``data``."""
-        *ended, rest = (self._rest + data).split(FLAGS)
-        self._rest = rest[-LONGEST_FRAME:]
-        bodies = [decode(inner) for inner in ended if inner]
-        self.bad += bodies.count(None)
-        return [body for body in bodies if body is not None]
-
-    def forget(self) -> None:
-        """Drops the beginning of a frame whose end will not come."""
-        self._rest = b""
-
-
-# -- words ---------------------------------------------------------------------------------------------
-def pack_words(words: np.ndarray, last: np.ndarray) -> bytes:
-    """Words in: groups of a byte of TLAST flags and up to 8 words."""
-    whole = len(words) // GROUP
-    flags = np.packbits(last, bitorder="little")
-    data = np.ascontiguousarray(words, "<u4").view(np.uint8)
-    groups = np.concatenate([flags[:whole, None], data[:whole * 4 * GROUP].reshape(whole, 4 * GROUP)], axis=1)
-    return groups.tobytes() + flags[whole:].tobytes() + data[whole * 4 * GROUP:].tobytes()
-
-
-def unpack_words(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
-    """Words out and their TLAST flags, from groups of up to 8 words and a byte of flags; None for a length that no words have."""
-    whole, rest = divmod(len(data), GROUP_BYTES)
-    if rest and (rest < 5 or (rest - 1) % 4):
-        return None
-    raw = np.frombuffer(data, np.uint8)
-    groups = raw[:whole * GROUP_BYTES].reshape(whole, GROUP_BYTES)
-    words = np.concatenate([groups[:, :-1].ravel(), raw[whole * GROUP_BYTES:-1] if rest else raw[:0]]).view("<u4")
-    flags = np.concatenate([groups[:, -1], raw[-1:] if rest else raw[:0]])
-    return words.astype(np.uint32), np.unpackbits(flags, count=len(words), bitorder="little").astype(bool)
-
-
-def bytes_of_words(count: int) -> int:
-    """Bytes of that many words in a frame, escapes aside."""
-    return 4 * count + -(-count // GROUP)
-
-
-# -- requests and replies ------------------------------------------------------------------------------
-class RoundTrip:
-    """Time from a request to its reply, without that of the bytes on the line, and how long to wait for one, as RFC 6298 has both.
-
-    Members
-    -------
-    mean : seconds; None before the first. patience : seconds after which a reply is taken for lost.
-    """
-
-    def __init__(self, times: Times):
-        self._times = times
-        self.mean: float | None = None
-        self._deviation = 0.0
-        self.patience = times.first
-
-    def add(self, seconds: float) -> None:
-        """One measured round trip."""
-        if self.mean is None:
-            self.mean, self._deviation = seconds, seconds / 2
-        else:
-            self._deviation += (abs(seconds - self.mean) - self._deviation) / 4
-            self.mean += (seconds - self.mean) / 8
-        self.patience = min(self._times.ceiling, self.mean + max(self._times.floor, 4 * self._deviation))
-
-    def in_vain(self) -> None:
-        """Nothing came in time. Until the next measurement later requests wait longer, too: else one that takes longer than the
-        first wait would be sent twice each time, and be never measured."""
-        self.patience = min(self._times.ceiling, 1.5 * self.patience)
-
-
-class FrameSize:
-    """Words of an exchange and of its reply: half as many after each loss, for a long frame meets more of the line's faults; more
-    where that many passed: twice as many up to the size that passed last before the loss, a sixteenth beyond."""
-
-    START, MOST = 8, 4096
-
-    def __init__(self):
-        self.words = self.START
-        self._passed = self._known = self.MOST  # the size that passed last, and that before the last loss
-        self._last = self.words, self._passed, self._known, 0, 0
-
-    def adapt(self, lost: int, passed: int) -> None:
-        """After an exchange that was sent ``lost`` times in vain and carried ``passed`` words one way."""
-        self._last = self.words, self._passed, self._known, lost, passed
-        if lost:
-            self.words, self._known = max(1, self.words >> lost), self._passed
-        elif passed >= self.words:
-            self._passed, more = self.words, self.words + 1 + self.words // 16
-            self.words = min(self.MOST, max(more, min(2 * self.words, self._known)))
-
-    def forgive(self) -> None:
-        """One sending of that exchange was not in vain: its reply came, late."""
-        self.words, self._passed, self._known, lost, passed = self._last
-        self.adapt(max(0, lost - 1), passed)
 
 
 class Link:

@@ -13,7 +13,8 @@ import serial
 
 from ..spec.config import CoreConfig
 from .board import differences
-from .link import OTHER_RELEASE, Link, LinkError, Times
+from .link import OTHER_RELEASE, Link, LinkError
+from .pace import Times
 from .problems import OptionError, Problem
 
 __all__ = ["BAUD", "Description", "SerialDevice", "SerialWire"]

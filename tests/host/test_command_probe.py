@@ -7,7 +7,7 @@ pytest.importorskip("serial")
 
 from coldspike.host import serial_device
 from coldspike.host.cli import main
-from coldspike.host.link import Times
+from coldspike.host.pace import Times
 from coldspike.spec.registers import core_digest
 
 from .board_model import Board, Served, description

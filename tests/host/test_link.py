@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldspike.host import link
+from coldspike.host import frames, link
 from coldspike.host.driver import Accelerator
+from coldspike.host.frames import Decoder, encode, pack_words, unpack_words
 from coldspike.host.initial import initial_memories
-from coldspike.host.link import Decoder, FrameSize, Link, LinkError, Times, encode, pack_words, unpack_words
+from coldspike.host.link import Link, LinkError
 from coldspike.host.memories import read_memories, write_memories
+from coldspike.host.pace import FrameSize, Times
 from coldspike.host.settings import NetworkSettings
 from coldspike.model.device import GoldenDevice
 
@@ -135,7 +137,7 @@ def test_bytes_without_an_end_are_not_kept():
     decoder = Decoder()
     for _ in range(9):
         decoder.feed(bytes(1 << 16))
-    assert len(decoder._rest) <= link.LONGEST_FRAME and decoder.feed(encode(b"ab")) == [b"ab"]
+    assert len(decoder._rest) <= frames.LONGEST_FRAME and decoder.feed(encode(b"ab")) == [b"ab"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16, 23])

@@ -23,9 +23,9 @@ from coldspike.host.device import Device
 from coldspike.host.devices import open_device, open_serial
 from coldspike.host.driver import Accelerator
 from coldspike.host.initial import initial_memories
-from coldspike.host.link import Times
 from coldspike.host.memories import read_memories, write_memories
 from coldspike.host.options import resolve, resume
+from coldspike.host.pace import Times
 from coldspike.host.problems import DriverError, OptionError, Problem
 from coldspike.host.serial_device import Description, SerialDevice
 from coldspike.host.settings import NetworkSettings
