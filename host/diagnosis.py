@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from ..spec.config import Rule
-from .driver import Accelerator
 from .measures import Counters
 from .options import TrainOptions
+from .packets import SampleResults
 
 __all__ = ["Diagnosis"]
 
 
 class Diagnosis:
-    """Looks at the accelerator's counters and tells what is wrong, in lines that name the cause and what to change.
+    """Looks at what the accelerator answers and counts, and tells what is wrong, in lines that name the cause and what to change.
 
     Parameters
     ----------
@@ -19,30 +19,23 @@ class Diagnosis:
     tell : called with each new line at once: a run may take hours.
     """
 
-    def __init__(self, accelerator: Accelerator, options: TrainOptions, lines: list[str], tell: Callable[[str], None]):
-        self._accelerator, self._options, self._lines, self._tell = accelerator, options, lines, tell
-        self._active: dict[int, int] = {}  # ACTIVE_l at the last look
+    def __init__(self, options: TrainOptions, lines: list[str], tell: Callable[[str], None]):
+        self._options, self._lines, self._tell = options, lines, tell
 
-    def forget(self) -> None:
-        """The counters were cleared."""
-        self._active = {}
+    def batches(self, epoch: int, first: int, results: SampleResults) -> None:
+        """After batches of an epoch, the first of them ``first``, both counted from 1: layers through which nothing passed.
 
-    def exchange(self, epoch: int, first: int, batches: int, lost: bool) -> None:
-        """After ``batches`` batches of an epoch, from ``first`` on, all counted from 1: layers through which nothing passed.
-
-        ``lost`` : no sample of theirs found room on the tape, so that none was learned from, whatever is active. Only rule
-        sparse-bptt is looked at: of the others a layer has as many active neurons whatever they do (rate), or dies with an epoch.
+        Only rule sparse-bptt is looked at: of the others a layer has as many active neurons whatever they do (rate), or dies with
+        an epoch. A batch of which no sample found room on the tape is left out: none was learned from, whatever is active.
         """
         if self._options.rule != Rule.SPARSE_BPTT:
             return
-        for l in self._hidden:
-            active = self._accelerator.read(f"ACTIVE_{l}")
-            silent = active == self._active.get(l, 0)
-            self._active[l] = active
-            if silent and not lost:
-                which = f"batch {first}" if batches == 1 else f"batches {first} to {first + batches - 1}"
-                self._once(f"epoch {epoch}: layer {l} had no active neuron", f" in {which}, so nothing below it learned; "
-                                                                           f"{self._remedy}")
+        for number, active in enumerate(results.active):
+            part = slice(number * self._options.batch_size, (number + 1) * self._options.batch_size)
+            for l in self._hidden:
+                if not active[l - 1] and not results.overflowed[part].all():
+                    self._once(f"epoch {epoch}: layer {l} had no active neuron",
+                               f" in batch {first + number}, so nothing below it learned; {self._remedy}")
 
     def epoch(self, epoch: int, counters: Counters, lost_in_test: int, tested: int) -> None:
         """After an epoch, counted from 1: what its ``counters`` say, and its test, where ``lost_in_test`` of ``tested`` samples

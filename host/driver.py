@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -153,7 +154,9 @@ class Accelerator:
             parts += [self._encode(times[part], labels[part], True, now), packets.encode_update()]
             kinds += [Kind.SAMPLE] * len(labels[part]) + [Kind.UPDATE]
         words, starts = self.exchange(packets.concatenate(*parts), np.array(kinds))
-        return packets.decode_samples(words, starts[np.array(kinds) == Kind.SAMPLE], self.settings.layers[-1])
+        samples, layers = np.array(kinds) == Kind.SAMPLE, self.settings.layers
+        return replace(packets.decode_samples(words, starts[samples], layers[-1]),
+                       active=packets.decode_active(words, starts[~samples], len(layers) - 1))
 
     def infer(self, times: Samples, labels: np.ndarray, fired: np.ndarray | None = None) -> Iterator[SampleResults]:
         """Results of samples without learning, in chunks; parameters as for ``train``."""

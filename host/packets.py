@@ -146,12 +146,14 @@ class SampleResults:
     predictions, labels : (samples,) int64.
     logits : (samples, outputs) int64, 10 fractional bits.
     overflowed : (samples,) bool, whether the tape had no room for a sample (rule sparse-bptt): it was not learned from.
+    active : (batches, layers) bool, whether weight layers 1 to L had an active neuron in a batch; None without learning.
     """
 
     predictions: np.ndarray
     labels: np.ndarray
     logits: np.ndarray
     overflowed: np.ndarray
+    active: np.ndarray | None = None
 
 
 def decode_samples(words: np.ndarray, starts: np.ndarray, outputs: int) -> SampleResults:
@@ -161,6 +163,11 @@ def decode_samples(words: np.ndarray, starts: np.ndarray, outputs: int) -> Sampl
                          labels=(contents[:, 0] >> 16).astype(np.int64),
                          logits=contents[:, 1:].astype(np.int32).astype(np.int64),
                          overflowed=words[starts] >> 8 == ErrorCode.OVERFLOW)
+
+
+def decode_active(words: np.ndarray, starts: np.ndarray, layers: int) -> np.ndarray:
+    """``SampleResults.active`` from checked results of UPDATE packets that begin at ``starts``; ``layers`` is L."""
+    return (words[starts + RESULT_HEADER, None] >> np.arange(1, layers + 1, dtype=np.uint32) & 1).astype(bool)
 
 
 def is_signed(space: Space) -> bool:

@@ -72,7 +72,7 @@ class Trainer:
         self.request = request or StopRequest()
         self.state = RunState() if checkpoint is None else RunState(**checkpoint.facts["state"])
         self._session_seconds, self._session_samples, self._session_cycles = 0.0, 0, 0
-        self._diagnosis = Diagnosis(accelerator, options, self.state.warnings, warn)
+        self._diagnosis = Diagnosis(options, self.state.warnings, warn)
         self._wall = self._saved = time.monotonic()
         accelerator.configure(options.settings(self.state.epoch, self.state.position))
         fresh = None
@@ -121,7 +121,7 @@ class Trainer:
         state, begin, cycles = self.state, time.monotonic(), self._clock()
         results = self.accelerator.train(samples, labels, batch_size=self.options.batch_size)
         seconds, cycles = time.monotonic() - begin, self._clock() - cycles
-        self._diagnosis.exchange(state.epoch + 1, state.batch + 1, batches, bool(results.overflowed.all()))
+        self._diagnosis.batches(state.epoch + 1, state.batch + 1, results)
         state.batch += batches
         state.samples += len(labels)
         state.loss_sum += measures.cross_entropy(results.logits, labels)
@@ -170,7 +170,6 @@ class Trainer:
         self.state.epoch_counters = measures.add(self.state.epoch_counters, self.accelerator.counters())
         self.state.position = self.accelerator.read("INTERVAL_POSITION")
         self.accelerator.clear_counters()
-        self._diagnosis.forget()
 
     def _finish_epoch(self, test_accuracy: float, lost_in_test: int) -> None:
         state = self.state

@@ -107,6 +107,7 @@ class TrainingCore(wiring.Component):
         seq, forward, readout, backward = self.sequencer, self._forward, self.readout, self._backward
         wiring.connect(m, wiring.flipped(self.i_descriptor), seq.i_descriptor)
         m.d.comb += [
+            seq.started.eq(self.started), seq.active.eq(backward.active),
             seq.payload_valid.eq(self.i_payload.valid), seq.slot_claimed.eq(self.slot_claimed), seq.claimed.eq(self.slot),
             self.slots_busy.eq(seq.slots_busy), self.quiet.eq(seq.quiet), self.batch_done.eq(seq.batch_done),
             seq.forward_busy.eq(forward.busy), seq.forward_done.eq(forward.done), seq.readout_ready.eq(readout.ready),

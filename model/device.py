@@ -271,7 +271,7 @@ class GoldenDevice:
             record = self.network.update()
             self._count_cycles(record)
             self._pending |= 1 << Interrupt.BATCH
-            self._answer(Kind.UPDATE, [int(record.due)])
+            self._answer(Kind.UPDATE, [record.due | sum(active << l for l, active in enumerate(record.active, start=1))])
             return
         space, layer, column = Space(head.middle), head.field, int(packet[1])
         body = np.zeros(0, np.uint32)

@@ -16,7 +16,8 @@ Out of the accelerator (word 0 is ``kind | status << 8``; word 1 the packet's se
 from 0 at start, bad packets included)::
 
     SAMPLE   2: prediction | label << 16    then one logit (signed) for each output neuron
-    UPDATE   2: 1 when weights were transported, else 0
+    UPDATE   2: transported | active << 1: bit 0 is 1 when weights were transported, bit l when layer l had an active neuron since
+             the UPDATE before, or START
     WRITE    nothing more
     READ     the elements, sign- or zero-extended to 32 bits; LEVEL and ERROR_SUM take two words,
              low first, sign-extended to 64 bits

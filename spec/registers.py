@@ -11,7 +11,7 @@ from .transport import PROBABILITY_BITS, TEMPERATURE_BITS, TEMPERATURE_FRACTION,
 __all__ = ["DECAY_BITS", "GAIN_BITS", "RULE_BITS", "SCALE_BITS", "SHIFT_BITS", "STEP_BITS", "TICK_BITS", "VERSION", "WINDOW_BITS",
            "Access", "Control", "Field", "Interrupt", "Register", "core_digest", "counters", "register_map"]
 
-VERSION = 1
+VERSION = 2
 
 
 class Access(StrEnum):

@@ -1,7 +1,7 @@
 """Sequencer: carries packets out in order and lets a sample's forward pass overlap the previous one's backward pass.
 Golden models: model/device.py (order), model/timing.py (cycles)."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,10 +21,12 @@ class Sequencer(wiring.Component):
     -------
     rule : In. Which one runs, in a build of several.
     i_descriptor : In(stream DescriptorLayout). Packets in order.
+    started : In(1). A network was started.
     payload_valid : In(1). A payload word is waiting.
     slot_claimed, claimed : In. The decoder filled a slot; slots_busy : Out(SLOTS).
     forward_busy, forward_done, readout_ready, backward_start, backward_slot, backward_busy,
     backward_done, update_busy, transport_busy, transport_due, access_busy : In. State of the units.
+    active : In(max_layers). Bit l - 1: the backward engine took an active neuron of layer l.
     packet : Out(DescriptorLayout). The packet that ``forward_start`` or ``access_start`` begins; for samples it stays
         until the next forward start.
     forward_start, update_start, update_done, access_start : Out(1), one cycle each.
@@ -38,13 +40,13 @@ class Sequencer(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         slot = bits_for(SLOTS)
-        inputs = ("payload_valid", "slot_claimed", "forward_busy", "forward_done", "readout_ready",
+        inputs = ("started", "payload_valid", "slot_claimed", "forward_busy", "forward_done", "readout_ready",
                   "backward_start", "backward_busy", "backward_done", "update_busy", "transport_busy", "transport_due",
                   "access_busy")
         outputs = ("forward_start", "update_start", "update_done", "access_start", "quiet", "batch_done", "updating")
         super().__init__({
             "i_descriptor": In(stream.Signature(DescriptorLayout())), "claimed": In(slot), "backward_slot": In(slot),
-            "slots_busy": Out(SLOTS), "packet": Out(DescriptorLayout()), "last_slot": Out(slot), "trained_slot": Out(slot),
+            "active": In(config.max_layers), "slots_busy": Out(SLOTS), "packet": Out(DescriptorLayout()), "last_slot": Out(slot), "trained_slot": Out(slot),
             "o_result": Out(stream.Signature(ResultLayout())),
             **{name: In(1) for name in inputs}, **{name: Out(1) for name in outputs}, **rule_port(config),
         })
@@ -53,6 +55,13 @@ class Sequencer(wiring.Component):
         m = Module()
         descriptor, packet = self.i_descriptor.payload, self.packet
         transported, word = Signal(), Signal(2)
+        since, before = Signal.like(self.active), Signal.like(self.active)  # active layers: since the last UPDATE, before it
+
+        m.d.sync += since.eq(since | self.active)
+        with m.If(self.started | self.update_done):
+            m.d.sync += since.eq(0)
+        with m.If(self.update_done):
+            m.d.sync += before.eq(since)
 
         # Slots: taken when loaded, free after the last engine that needs them.
         working_slot = Signal(SLOTS.bit_length() - 1)
@@ -118,7 +127,7 @@ class Sequencer(wiring.Component):
                     with m.Case(1):
                         m.d.comb += [result.data.eq(packet.sequence), result.last.eq(~updated)]
                     with m.Default():
-                        m.d.comb += [result.data.eq(transported), result.last.eq(1)]
+                        m.d.comb += [result.data.eq(Cat(transported, before)), result.last.eq(1)]
                 with m.If(self.o_result.ready):
                     m.d.sync += word.eq(word + 1)
                     with m.If(result.last):

@@ -84,7 +84,8 @@ class ExactNetwork:
 
     # -- UPDATE ------------------------------------------------------------------------------------
     def update(self) -> UpdateRecord:
-        """The UPDATE packet; the record says whether weights were transported (``due``)."""
+        """The UPDATE packet; the record says whether weights were transported (``due``), and who was active before."""
+        active = [bool(touched.any()) for touched in self.touched]
         columns, tail = [0] * self.depth, 0
         if self.config.gradient_memory:
             tail = self._skipped_tail()
@@ -102,7 +103,8 @@ class ExactNetwork:
             self.counters["TRANSPORT_WORDS"] += each.passes * place.words
             self.counters["FEEDBACK_WORDS"] += each.written
         words = [count * place.in_blocks for count, place in zip(columns, self.layout, strict=True)]
-        return UpdateRecord(columns=columns, words=words, skipped_tail=tail, due=due, moved=moved)
+        return UpdateRecord(columns=columns, words=words, skipped_tail=tail, due=due, moved=moved,
+                            active=active)
 
     def _skipped_tail(self) -> int:
         """Columns at the end of the walk that the update skips."""

@@ -78,8 +78,8 @@ class OneShotNetwork(ExactNetwork):
 
     def _learn(self, l: int, part: backward.Factors, listed: Tensor, a: Tensor, fired: Tensor):
         """Take a layer's factors into the gradient memory, or straight into the weights of a build without one."""
+        self.touched[l - 1] |= listed.any(0)
         if self.config.gradient_memory:
-            self.touched[l - 1] |= listed.any(0)
             over = backward.accumulate(self.config, self.gradients[l - 1], part, a, fired)
             self.counters["GRADIENT_SATURATIONS"] += over
             return

@@ -86,6 +86,7 @@ class UpdateRecord:
     skipped_tail : columns skipped after the last one visited.
     due : whether anything was transported.
     moved : for each weight layer, what was.
+    active : for each weight layer, whether it had an active neuron since the UPDATE before, or START.
     """
 
     columns: list[int]
@@ -93,6 +94,7 @@ class UpdateRecord:
     skipped_tail: int
     due: bool
     moved: list[Moved]
+    active: list[bool]
 
 
 @dataclass(frozen=True, kw_only=True)

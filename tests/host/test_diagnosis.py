@@ -19,68 +19,64 @@ ROOM = "use a larger --spike-entries or --job-entries"
 
 @pytest.fixture
 def diagnosis():
-    """A diagnosis of given counters: what it told, and a function that sets ACTIVE_l."""
+    """A diagnosis of batches of two samples and what it told."""
     def make(lines=(), **given):
-        counters, told = {}, []
-        accelerator = SimpleNamespace(read=lambda name: counters[name])
-        options = resolve(SPARSE | given)
-        return Diagnosis(accelerator, options, list(lines), told.append), told, counters
+        told = []
+        return Diagnosis(resolve(SPARSE | {"batch_size": 2} | given), list(lines), told.append), told
     return make
 
 
+def answers(*active, lost=()):
+    """What the accelerator answers to batches of two: who of weight layers 1 to 3 was active in each, samples without room."""
+    overflowed = np.isin(np.arange(2 * len(active)), lost)
+    return SimpleNamespace(active=np.array(active, bool), overflowed=overflowed)
+
+
 def test_a_silent_layer_is_told_once_an_epoch(diagnosis):
-    found, told, counters = diagnosis()
-    counters |= {"ACTIVE_1": 5, "ACTIVE_2": 0, "ACTIVE_3": 9}
-    found.exchange(1, 1, 4, lost=False)
-    assert told == [f"epoch 1: layer 2 had no active neuron in batches 1 to 4, so nothing below it learned; {OTHERWISE}"]
-    counters["ACTIVE_1"] = 6
-    found.exchange(1, 5, 4, lost=False)
+    found, told = diagnosis()
+    found.batches(1, 1, answers([1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 0, 1]))
+    assert told == [f"epoch 1: layer 2 had no active neuron in batch 2, so nothing below it learned; {OTHERWISE}"]
+    found.batches(1, 5, answers([1, 0, 1], [1, 1, 0]))
     assert len(told) == 1
-    found.exchange(1, 9, 1, lost=False)
+    found.batches(1, 9, answers([0, 0, 0]))
     assert told[1:] == [f"epoch 1: layer 1 had no active neuron in batch 9, so nothing below it learned; {OTHERWISE}"]
-    found.exchange(2, 1, 1, lost=False)
+    found.batches(2, 1, answers([0, 0, 1]))
     assert [line[:16] for line in told[2:]] == ["epoch 2: layer 1", "epoch 2: layer 2"]
     found.epoch(2, {"ACTIVE_1": 6, "ACTIVE_2": 0}, 0, 10)
     assert len(told) == 4
 
 
-def test_cleared_counters_are_no_silence(diagnosis):
-    found, told, counters = diagnosis()
-    counters |= {"ACTIVE_1": 5, "ACTIVE_2": 5}
-    found.exchange(1, 1, 1, lost=False)
-    found.forget()
-    found.exchange(1, 2, 1, lost=False)
-    assert told == []
-
-
 def test_lost_samples_are_no_silence(diagnosis):
     """Nothing is active where nothing found room: what helps is room, not a larger window, which takes more of it."""
-    found, told, counters = diagnosis()
-    counters |= {"ACTIVE_1": 0, "ACTIVE_2": 0}
-    found.exchange(1, 1, 4, lost=True)
+    found, told = diagnosis()
+    found.batches(1, 1, answers([0, 0, 0], [1, 1, 1], [0, 0, 0], lost=(0, 1, 2, 4, 5)))
     assert told == []
     found.epoch(1, {"ACTIVE_1": 0, "ACTIVE_2": 0, "OVERFLOWS": 96}, 0, 40)
     assert told == [f"epoch 1: 96 samples found no room on the tape and were not learned from; {ROOM}"]
 
 
+def test_a_batch_with_some_room_is_looked_at(diagnosis):
+    found, told = diagnosis()
+    found.batches(1, 1, answers([1, 1, 1], [0, 1, 1], lost=(1, 2)))
+    assert [line.partition(", ")[0] for line in told] == ["epoch 1: layer 1 had no active neuron in batch 2"]
+
+
 def test_one_step_needs_more_steps(diagnosis):
-    found, told, counters = diagnosis(timesteps=1)
-    counters |= {"ACTIVE_1": 0, "ACTIVE_2": 0}
-    found.exchange(1, 1, 1, lost=False)
+    found, told = diagnosis(timesteps=1)
+    found.batches(1, 1, answers([0, 0, 1]))
     assert [line.partition("; ")[2] for line in told] == ["use --timesteps 2 or more: spikes reach the next layer a step later"] * 2
 
 
 def test_other_rules_are_looked_at_after_an_epoch(diagnosis):
-    found, told, counters = diagnosis(rule="ttfs", timesteps=None)
-    found.exchange(1, 1, 1, lost=False)
+    found, told = diagnosis(rule="ttfs", timesteps=None)
+    found.batches(1, 1, answers([0, 0, 1]))
     found.epoch(1, {"ACTIVE_1": 3, "ACTIVE_2": 0}, 0, 40)
     assert told == ["epoch 1: layer 2 had no active neuron, so it did not learn; use a smaller --lr or another --seed"]
 
 
 def test_what_was_told_before_is_not_told_again(diagnosis):
-    found, told, counters = diagnosis(lines=["epoch 1: layer 1 had no active neuron in batches 1 to 4, so ..."])
-    counters |= {"ACTIVE_1": 0, "ACTIVE_2": 3}
-    found.exchange(1, 5, 4, lost=False)
+    found, told = diagnosis(lines=["epoch 1: layer 1 had no active neuron in batch 1, so ..."])
+    found.batches(1, 5, answers([0, 1, 1]))
     assert told == []
 
 
@@ -101,7 +97,7 @@ def test_a_run_tells_at_once_and_goes_on_silently(tmp_path, small_options, accel
     silent(trainer.accelerator)
     with pytest.raises(Interrupted):
         trainer.run()
-    begin = [f"epoch 1: layer {l} had no active neuron in batches 1 to 2" for l in (1, 2)]
+    begin = [f"epoch 1: layer {l} had no active neuron in batch 1" for l in (1, 2)]
     assert [line.partition(", ")[0] for line in told] == begin
     checkpoint = load_checkpoint(tmp_path / "run")
     summary = Trainer(accelerator(options), options.data_set(), options, tmp_path / "run", checkpoint=checkpoint,

@@ -38,7 +38,7 @@ def test_another_build_is_refused(scripted):
 
 def test_another_register_map_is_refused(scripted):
     scripted.registers[scripted.addresses["VERSION"]] = 99
-    with pytest.raises(DriverError, match=r"^the device has register map version 99, this driver speaks 1; "):
+    with pytest.raises(DriverError, match=r"^the device has register map version 99, this driver speaks 2; "):
         Accelerator(scripted)
 
 

@@ -99,6 +99,12 @@ KINDS = np.array([Kind.SAMPLE, Kind.UPDATE])
 GOOD = np.array([Kind.SAMPLE, 7, 0, 5, Kind.UPDATE, 8, 1], np.uint32), np.array([0, 0, 0, 1, 0, 0, 1], bool)
 
 
+def test_active_layers_of_each_batch_are_decoded():
+    words = np.array([Kind.UPDATE, 7, 0b101, Kind.UPDATE, 8, 0b11010], np.uint32)
+    found = packets.decode_active(words, np.array([0, 3]), 4)
+    assert found.tolist() == [[False, True, False, False], [True, False, True, True]] and found.dtype == bool
+
+
 def test_good_results_give_their_start_positions():
     assert packets.check_results(*GOOD, KINDS, 7).tolist() == [0, 4]
 

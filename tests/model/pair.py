@@ -85,8 +85,9 @@ class Pair:
 
     def update(self):
         """UPDATE on both; returns whether anything was transported."""
-        due = self.oracle.update()
-        assert self.exact.update().due == due
+        active = [bool(listed) for listed in self.oracle.touched.values()]
+        due, record = self.oracle.update(), self.exact.update()
+        assert (record.due, record.active) == (due, active)
         return due
 
     def check(self):

@@ -11,7 +11,7 @@ from coldspike.spec.config import CoreConfig
 from coldspike.spec.errors import ErrorCode
 from coldspike.spec.packets import FIRED_BIT, Kind, Space, header
 from coldspike.spec.random import lane_seeds
-from coldspike.spec.registers import Control, Interrupt, core_digest, register_map
+from coldspike.spec.registers import VERSION, Control, Interrupt, core_digest, register_map
 from coldspike.spec.transport import LayerTransport, Precision, Signs, Values
 
 LAYERS = (9, 6, 4)
@@ -91,7 +91,7 @@ def test_reset_values():
     assert device.read_register(0x01C) == 0
     device.write_register(0x01C, 5)
     device.write_register(ADDRESS["VERSION"], 5)
-    assert register(device, "VERSION") == 1
+    assert register(device, "VERSION") == VERSION
 
 
 def test_start_stop_and_busy(device):
@@ -137,7 +137,9 @@ def test_samples_equal_the_network(device):
         expected.append(words + [x & 0xFFFFFFFF for x in logits[0].tolist()])
     assert send(device, *packets) == expected
     twin.update()
-    assert send(device, [Kind.UPDATE, 0]) == [[Kind.UPDATE, 18, 1]]
+    assert send(device, [Kind.UPDATE, 0]) == [[Kind.UPDATE, 18, 0b111]]
+    assert send(device, [Kind.UPDATE, 0]) == [[Kind.UPDATE, 19, 1]]  # nobody was active since
+    twin.update()
     assert register(device, "INTERRUPT_STATUS") == 1 << Interrupt.BATCH and not device.interrupt
     device.write_register(ADDRESS["INTERRUPT_ENABLE"], 3)
     assert device.interrupt

@@ -161,7 +161,7 @@ class Both:
     def update(self):
         """UPDATE, which the rules share: the plain integers go on from what it leaves."""
         exact, plain = self.exact, self.plain
-        exact.update()
+        assert exact.update().active == [bool(listed) for listed in plain.touched]
         assert not any(each.any() for each in (*exact.touched, *exact.gradients))
         plain.w, plain.g = [w.tolist() for w in exact.weights], [g.tolist() for g in exact.gradients]
         plain.b = [b.tolist() for b in self.used_feedback()]

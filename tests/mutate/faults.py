@@ -238,6 +238,8 @@ HARDWARE = [
     Fault(name="overlap-of-both", file="hw/control/sequencer.py", check=BOTH,
           old="~runs(self._config, self, Rule.SPARSE_BPTT) if self", new="1 if self",
           why="beside rule ttfs a sample over time begins before the one before it is through"),
+    Fault(name="active-before", file="hw/control/sequencer.py", check=UnitTest(file="tests/hw/control/test_sequencer.py"),
+          old="since.eq(0)", new="since.eq(since)", why="a layer that was active once is so for ever"),
     Fault(name="columns-of-both", file="hw/rules/one_shot.py", check=BOTH, old="Cat(word.tile, word.column, Const(0, 1))",
           new="Cat(word.tile, word.column, Const(1, 1))", why="rule ttfs adds its gradients to rows"),
     Fault(name="lists-of-both", file="hw/io/memory_access.py", check=BOTH, old="listed = runs(c, self, Rule.SPARSE_BPTT) & ",

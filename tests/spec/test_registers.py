@@ -56,7 +56,7 @@ def test_fixed_addresses():
     at = {r.name: r.address for r in register_map(CoreConfig())}
     fixed = {"DIGEST": 0, "VERSION": 4, "CONTROL": 8, "STATUS": 0xC, "SIZE_0": 0x40, "RATE_1": 0x84, "DECAY_1": 0xC4,
              "TOTAL_CYCLES": 0x200}
-    assert VERSION == 1 and {name: at[name] for name in fixed} == fixed
+    assert VERSION == 2 and {name: at[name] for name in fixed} == fixed
 
 
 def test_digest_covers_configuration_map_and_version(monkeypatch):

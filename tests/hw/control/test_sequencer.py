@@ -25,6 +25,8 @@ class Units:
         self.sample = self.reading = self.walking = None  # descriptors in the forward engine, readout, backward engine
         self.handed = True
         self.slots, self.log, self.due, self.updated = set(), [], 0, False
+        self.calm = False  # quiet in the last cycle
+        self.active, self.told = set(), []  # layers since the last UPDATE or START; before each UPDATE
         self.overlapped = self.under = self.early = 0  # passes begun under a backward pass, under a transport; UPDATEs left early
 
     def quiet(self, but=None):
@@ -41,6 +43,8 @@ class Units:
             "backward_busy": left["backward"] > 0, "backward_done": left["backward"] == 1,
             "update_busy": left["update"] > 0, "transport_busy": left["transport"] > 0, "transport_due": self.due,
             "access_busy": left["access"] > 0, "payload_valid": self.rng.random() < 0.6,
+            "active": (self.rng.random() < 0.1) << self.rng.randrange(len(self.dut.active)) if left["backward"] else 0,
+            "started": self.calm and self.rng.random() < 0.02,
         }
 
     async def run(self, ctx):
@@ -56,7 +60,7 @@ class Units:
                 stream.ready, stream.valid, stream.payload, dut.slot_claimed, dut.claimed, dut.packet,
                 *[getattr(dut, name) for name in names])
             seen = dict(zip(names, values, strict=True))
-            kind, taken = int(descriptor.kind), valid and ready
+            kind, taken, self.calm = int(descriptor.kind), valid and ready, seen["quiet"]
             assert self.quiet() or not seen["quiet"]
             assert seen["slots_busy"] == sum(1 << slot for slot in self.slots)
             assert (seen["last_slot"], seen["trained_slot"]) == (last, trained)
@@ -95,7 +99,12 @@ class Units:
                 self.slots.add(claim)
             if seen["update_start"]:
                 left["update"], self.due = rng.choice((0, 1, 9)), rng.randrange(2)
+            self.active |= {l for l in range(len(dut.active)) if now["active"] >> l & 1}
+            if now["started"]:
+                self.active = set()
             if seen["update_done"]:
+                self.told.append(sum(2 << l for l in self.active))
+                self.active = set()
                 assert seen["updating"] and not now["update_busy"]
                 left["transport"], self.updated = rng.choice((1, 9, 30)) * self.due, True
                 self.log += ["due"] * self.due
@@ -154,16 +163,16 @@ def test_random_packets(build):
 
     simulate(dut, decoder, background=[units.run, sink(dut.o_result, collected, stall=0.5, rng=rng)])
 
-    log = iter(units.log)
+    log, told = iter(units.log), iter(units.told)
     results = []
     for packet in packets:
         assert next(log) == packet["sequence"]
         if packet["kind"] is Kind.UPDATE:
             due = (entry := next(log)) == "due"
             assert (next(log) if due else entry) == "batch"
-            results += [(int(Kind.UPDATE), 0), (packet["sequence"], 0), (int(due), 1)]
+            results += [(int(Kind.UPDATE), 0), (packet["sequence"], 0), (int(due) | next(told), 1)]
         elif packet["kind"] is BAD:
             results += [(int(BAD) | packet["status"] << 8, 0), (packet["sequence"], 1)]
     assert next(log, None) is None
     assert [(int(word.data), int(word.last)) for word in collected] == results
-    assert (units.overlapped > 0) == overlaps and units.early and units.under
+    assert (units.overlapped > 0) == overlaps and units.early and units.under and len(set(units.told)) > 2
