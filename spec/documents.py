@@ -50,7 +50,8 @@ _PACKETS = {
 }
 _RESULTS = {
     Kind.SAMPLE: "prediction \\| label << 16, then one logit (signed) for each output neuron",
-    Kind.UPDATE: "bit 0: 1 when weights were transported; bit l: 1 when layer l had an active neuron since the `UPDATE` before, or `START`",
+    Kind.UPDATE: "bit 0: 1 when weights were transported; bit l: 1 when layer l had an active neuron since the `UPDATE` before, or "
+                 "`START`",
     Kind.WRITE: "nothing",
     Kind.READ: "the elements, sign- or zero-extended to 32 bits; "
                f"of {', '.join(space.name for space in TWO_WORD_SPACES)} two words each, low first, sign-extended to 64 bits",

@@ -46,7 +46,8 @@ class Sequencer(wiring.Component):
         outputs = ("forward_start", "update_start", "update_done", "access_start", "quiet", "batch_done", "updating")
         super().__init__({
             "i_descriptor": In(stream.Signature(DescriptorLayout())), "claimed": In(slot), "backward_slot": In(slot),
-            "active": In(config.max_layers), "slots_busy": Out(SLOTS), "packet": Out(DescriptorLayout()), "last_slot": Out(slot), "trained_slot": Out(slot),
+            "active": In(config.max_layers), "slots_busy": Out(SLOTS), "packet": Out(DescriptorLayout()),
+            "last_slot": Out(slot), "trained_slot": Out(slot),
             "o_result": Out(stream.Signature(ResultLayout())),
             **{name: In(1) for name in inputs}, **{name: Out(1) for name in outputs}, **rule_port(config),
         })
