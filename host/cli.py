@@ -1,6 +1,7 @@
 """The command ``coldspike``: an expected failure is one line and an exit code, never a traceback."""
 
 import os
+import signal
 import sys
 
 import typer
@@ -19,6 +20,7 @@ from .problems import Interrupted, OptionError, Problem
 __all__ = ["app", "main"]
 
 TRACEBACK_VARIABLE = "COLDSPIKE_TRACEBACK"
+INTERRUPTED = 128 + signal.SIGINT
 
 # typer brings click under different names from release to release; the class is the same.
 ClickException = typer.BadParameter.__mro__[2]
@@ -36,7 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     With COLDSPIKE_TRACEBACK set, a failure shows where it came from.
     """
     try:
-        return app(args=arguments, prog_name="coldspike", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="coldspike", standalone_mode=False) or 0
+        if code == INTERRUPTED:  # some releases of typer take Ctrl-C for an end like others
+            raise KeyboardInterrupt
+        return code
     except Interrupted as stop:
         complain(stop)
         return 128 + stop.signal
@@ -56,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         return problem.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
-        return 130
+        return INTERRUPTED
     except typer.Exit as done:
         return done.exit_code
 

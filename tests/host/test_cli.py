@@ -241,6 +241,13 @@ def test_a_finished_run_prints_its_summary_again(run, trained):
     assert code == 0 and json.loads(out) == json.loads((trained / "summary.json").read_text())
 
 
+def test_an_interrupt_of_a_command_without_state_is_said(run, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+    monkeypatch.setattr("coldspike.host.command_info.collect", interrupted)
+    assert run("info") == (130, "", "coldspike: interrupted\n")
+
+
 def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     import os
     import signal
