@@ -29,8 +29,9 @@ def chip() -> str:
             first += port.bits
     return "\n".join([
         f"module {CHIP}(input clk, input rst, input si, input capture, output so);",
-        f"  reg [{n_in - 1}:0] feed;", f"  wire [{n_out - 1}:0] seen;", f"  reg [{n_out - 1}:0] caught;",
+        f"  reg [{n_in - 1}:0] feed;", f"  wire [{n_out - 1}:0] seen;",
+        f"  reg [{n_out - 1}:0] held;", f"  reg [{n_out - 1}:0] caught;",
         f"  assign so = caught[{n_out - 1}];",
         "  always @(posedge clk) begin", f"    feed <= {{feed[{n_in - 2}:0], si}};",
-        f"    caught <= capture ? seen : {{caught[{n_out - 2}:0], 1'b0}};", "  end",
+        "    held <= seen;", f"    caught <= capture ? held : {{caught[{n_out - 2}:0], 1'b0}};", "  end",
         f"  {TOP} {CORE} (", *connections[:-1], connections[-1].rstrip(","), "  );", "endmodule", ""])

@@ -200,31 +200,33 @@ class TrainingCore(wiring.Component):
             access.packet.eq(seq.packet),
             self._feedback.r_en.eq(backward.feedback_en | transport.back_en | reads[Space.FEEDBACK]),
             self._feedback.r_addr.eq(Mux(transport.busy, transport.back_addr, backward.feedback_addr)),
-            self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]),
-            self._feedback.w_addr.eq(transport.feedback_addr),
         ]
+        # Written a cycle later than asked for: nobody reads it sooner, and the host and the transport are far away.
+        written = Signal.like(self._feedback.w_addr)
+        m.d.comb += written.eq(Mux(access.busy, word.address, transport.feedback_addr))
+        m.d.sync += [self._feedback.w_en.eq(transport.feedback_en | writes[Space.FEEDBACK]), self._feedback.w_addr.eq(written)]
         # Ahead of the word's next element. Column 1 of RANDOM is transport's.
         of_transport = seq.packet.column[0] if c.partial_transport else 0
-        m.d.sync += update.random_load.eq(writes[Space.RANDOM] & ~of_transport)
+        m.d.comb += update.random_load.eq(writes[Space.RANDOM] & ~of_transport)
         scale = Signal(c.weight.bits - 1)
         if c.feedback_precision is Precision.SIGN:
             m.d.sync += scale.eq(self.settings.scale[backward.layer])
         states = update.random_state
         if c.partial_transport:
-            m.d.sync += transport.random_load.eq(writes[Space.RANDOM] & of_transport)
-            m.d.comb += [transport.random_in[k].eq(access.w_data[k]) for k in range(c.lanes)]
+            m.d.comb += [transport.random_load.eq(writes[Space.RANDOM] & of_transport),
+                         *(transport.random_in[k].eq(access.w_data[k]) for k in range(c.lanes))]
             states = [Mux(of_transport, transport.random_state[k], update.random_state[k]) for k in range(c.lanes)]
         for k in range(c.lanes):
             m.d.comb += [
                 backward.feedback_data[k].eq(decode(c, self._feedback.r_data[k], scale)),
                 transport.back_data[k].eq(self._feedback.r_data[k]), update.random_in[k].eq(access.w_data[k]),
-                self._feedback.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], transport.feedback_data[k])),
             ]
+            m.d.sync += self._feedback.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], transport.feedback_data[k]))
         with m.If(reads[Space.OUTPUT_ERROR]):
             m.d.comb += self.readout.error_en.eq(1)
         with m.If(access.busy):
             m.d.comb += [
-                self._feedback.r_addr.eq(word.address), self._feedback.w_addr.eq(word.address),
+                self._feedback.r_addr.eq(word.address),
                 self.readout.error_addr.eq(Cat(word.address[:bits_for(c.max_outputs)], seq.trained_slot)),
             ]
         # Block memories are too slow for a lane multiplexer in the same cycle; weights and gradients come from registers.

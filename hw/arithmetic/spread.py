@@ -9,16 +9,21 @@ REACH = 4
 cycle."""
 
 
-def spread(m: Module, value, lanes: int, name: str) -> list:
-    """``value`` (a signal or view) a cycle later, for each of ``lanes`` lanes; REACH neighbours get the same register.
+def spread(m: Module, value, lanes: int, name: str, cycles: int = 1) -> list:
+    """``value`` (a signal or view) ``cycles`` later, for each of ``lanes`` lanes; REACH neighbours get the same register.
 
-    Synthesis would merge registers that are always equal. ``keep`` tells it not to: Vivado reads it, for yosys fpga/synthesis.py
-    hands it on from the wire to the flip-flops.
+    Over several cycles it goes through a tree, which branches in two a cycle at its end: each wire reaches half as far as the one
+    before. Synthesis would merge registers that are always equal. ``keep`` tells it not to: Vivado reads it, for yosys
+    fpga/synthesis.py hands it on from the wire to the flip-flops.
     """
-    if lanes <= REACH:
-        register = Signal(value.shape(), name=name)
-        m.d.sync += register.eq(value)
-        return [register] * lanes
-    registers = [Signal(value.shape(), name=f"{name}_from_{first}", attrs={"keep": 1}) for first in range(0, lanes, REACH)]
-    m.d.sync += [register.eq(value) for register in registers]
+    counts = [-(-lanes // REACH)]
+    while len(counts) < cycles:
+        counts.insert(0, -(-counts[0] // 2))
+    registers = [value]
+    for left, count in zip(reversed(range(cycles)), counts, strict=True):
+        stage = f"{name}_{left}_ahead" if left else name
+        names = [f"{stage}_from_{n * lanes // count}" for n in range(count)] if count > 1 else [stage]
+        before, attributes = registers, {"keep": 1} if count > 1 else {}
+        registers = [Signal(value.shape(), name=name, attrs=attributes) for name in names]
+        m.d.sync += [register.eq(before[n * len(before) // count]) for n, register in enumerate(registers)]
     return [registers[lane // REACH] for lane in range(lanes)]

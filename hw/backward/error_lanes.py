@@ -75,7 +75,7 @@ class ErrorLanes(wiring.Component):
         m = Module()
         c, low, operands = self._config, bits_for(self._config.lanes), LifFormats(self._config).operand
         m.submodules.sums = sums = LaneRam(
-            error_sum_shape(c), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
+            error_sum_shape(c), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=1)
         products = part(m, self._lent, "error_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.error), c.lanes))
 
         # Job register: the job walks over the presynaptic blocks, and stays for DEPTH cycles if these are fewer.
@@ -101,7 +101,8 @@ class ErrorLanes(wiring.Component):
         addresses = delays(m, address, 4, "address")
         m.d.comb += [
             sums.r_en.eq(walks), sums.r_addr.eq(address), sums.w_en.eq(walking[4]), sums.w_addr.eq(addresses[4]),
-            self.feedback_en.eq(walking[2]), self.feedback_addr.eq(delay(m, word, 2, "word")), sums.s_en.eq(self.sum_en),
+            self.feedback_en.eq(walking[2]), self.feedback_addr.eq(delay(m, word, 2, "word")),
+            *(sums.s_en[k].eq(self.sum_en) for k in range(c.lanes)),
         ]
         # Neurons that exist, in the layer's last block and in the word at stage 2 if it decays.
         present, counted, over = (Signal(c.lanes, name=name) for name in ("present", "counted", "over"))

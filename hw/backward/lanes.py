@@ -83,7 +83,7 @@ class BackwardLanes(wiring.Component):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
         m.submodules.sums = sums = LaneRam(
-            shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=True)
+            shape_of(c.error_sum), c.lanes, c.neuron_blocks, transparent=True, second=True, ahead=2)
         products = part(m, self._lent, "error_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.error), c.lanes))
         changes = part(m, self._lent, "time_products", lambda: LaneProducts(shape_of(c.error), shape_of(c.time), c.lanes))
 
@@ -115,23 +115,18 @@ class BackwardLanes(wiring.Component):
         sum_address = Signal.like(sums.r_addr)
         m.d.comb += sum_address.eq(self.sum_base + block)
         valids = delays(m, valid, 3, "valid")
-        summing, jobs, firsts, addresses = (delays(m, now, 2, name) for now, name in (
-            (self.feedback_en, "summing"), (job, "job"), (first, "first"), (sum_address, "sum_address")))
-        # What the lanes use in stage n, from the stage before.
-        arrived, taking = spread(m, valids[0], c.lanes, "arrived"), spread(m, summing[0], c.lanes, "taking")
-        multiply, weigh = spread(m, valids[1], c.lanes, "multiply"), spread(m, summing[1], c.lanes, "weigh")
-        g = spread(m, jobs[1].g, c.lanes, "g")
-        finish, add = spread(m, valids[2], c.lanes, "finish"), spread(m, summing[2], c.lanes, "add")
-        h, fresh_sum = spread(m, jobs[2].h, c.lanes, "h"), spread(m, firsts[2], c.lanes, "fresh_sum")
+        summing, address = delay(m, self.feedback_en, 1, "summing"), delay(m, sum_address, 1, "sum_address")
+        # What the lanes use in stages 2 and 3. Operands are taken in every cycle: there is no time to tell all lanes when.
+        multiply, weigh, g = (spread(m, signal, c.lanes, name, 2) for signal, name in (
+            (valid, "multiply"), (self.feedback_en, "weigh"), (job.g, "g")))
+        finish, add, h, fresh_sum = (spread(m, signal, c.lanes, name, 3) for signal, name in (
+            (valid, "finish"), (self.feedback_en, "add"), (job.h, "h"), (first, "fresh_sum")))
         m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
             weight, fired_late = Signal.like(self.feedback_data[k], name=f"weight_{k}"), Signal(name=f"fired_{k}_late")
             total = Signal(shape_of(c.error_sum), name=f"total_{k}")
-            with m.If(arrived[k]):
-                m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired)]
-            with m.If(taking[k]):
-                m.d.sync += weight.eq(self.feedback_data[k])
+            m.d.sync += [time.eq(c.window - spike.time), fired.eq(spike.fired), weight.eq(self.feedback_data[k])]
             with m.If(multiply[k]):
                 m.d.sync += fired_late.eq(fired)
             with m.If(finish[k]):
@@ -142,8 +137,8 @@ class BackwardLanes(wiring.Component):
                          changes.en[k].eq(multiply[k]), changes.a[k].eq(g[k]), changes.b[k].eq(time)]
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]
         m.d.comb += [
-            sums.r_en.eq(summing[1]), sums.r_addr.eq(addresses[1]), sums.w_en.eq(summing[2]), sums.w_addr.eq(addresses[2]),
-            sums.s_en.eq(self.sum_en), *(sums.s_addr[k].eq(self.sum_addr[k]) for k in range(c.lanes)),
+            sums.r_en.eq(self.feedback_en), sums.r_addr.eq(sum_address), sums.w_en.eq(summing), sums.w_addr.eq(address),
+            *(sums.s_en[k].eq(self.sum_en) for k in range(c.lanes)), *(sums.s_addr[k].eq(self.sum_addr[k]) for k in range(c.lanes)),
             self.idle.eq(~(Cat(valids).any() | delay(m, valids[3], 1, "valid_4"))),
         ]
         return m

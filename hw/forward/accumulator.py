@@ -46,7 +46,7 @@ class SynapseAccumulator(wiring.Component):
     i_events : In(stream EventLayout). The layer's spikes, then one end token.
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency
         TransposableMemory.READ_LATENCY).
-    r_en, r_addr (of each lane), slopes, levels : second read port of the accumulators (latency 1).
+    r_en, r_addr (of each lane both), slopes, levels : second read port of the accumulators (latency 1).
     done : Out(1). One cycle; all sums are readable from the next cycle on.
     """
 
@@ -59,7 +59,7 @@ class SynapseAccumulator(wiring.Component):
             "i_events": In(stream.Signature(EventLayout(config))),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(config.lanes)),
             "w_data": In(shape_of(config.weight)).array(lanes),
-            "r_en": In(1), "r_addr": In(block).array(lanes),
+            "r_en": In(1).array(lanes), "r_addr": In(block).array(lanes),
             "slopes": Out(shape_of(config.slope)).array(lanes), "levels": Out(shape_of(config.level)).array(lanes),
             "done": Out(1),
         })
@@ -67,10 +67,13 @@ class SynapseAccumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         c, low = self._config, bits_for(self._config.lanes)
-        # The first read port adds, the second serves the scan of the previous layer.
+        # The first read port adds, the second serves the scan of the previous layer. What is lent asks for its requests a cycle
+        # ahead, because the other rule cannot give them earlier.
+        arrived = TransposableMemory.READ_LATENCY
+        ahead = 1 if self._lent else arrived
         slope_sums, level_sums = sums = [
             part(m, self._lent, name, lambda q=q: LaneRam(shape_of(q), c.lanes, c.neuron_blocks, transparent=True, second=True,
-                                                          ahead=True))
+                                                          ahead=ahead))
             for name, q in (("slope_sums", c.slope), ("level_sums", c.level))]
         products = part(m, self._lent, "event_products", lambda: LaneProducts(shape_of(c.weight), shape_of(c.time), c.lanes))
 
@@ -107,7 +110,6 @@ class SynapseAccumulator(wiring.Component):
         m.d.comb += [self.w_en.eq(issue), self.w_tile.eq(tile), self.w_row.eq(event.index[:low])]
 
         # Stages behind the issue: those of the weight memory, product, sum.
-        arrived = TransposableMemory.READ_LATENCY
         stage = data.StructLayout({"issue": 1, "end": 1, "first": 1, "null": 1, "address": len(self.base), "time": c.time.bits})
         pipe = [Signal(stage, name=f"stage_{n}") for n in range(arrived + 1)]
         m.d.comb += [
@@ -115,10 +117,10 @@ class SynapseAccumulator(wiring.Component):
             pipe[0].address.eq(base + block), pipe[0].time.eq(Mux(null, 0, event.time)),
         ]
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
-        here, ahead = pipe[arrived], pipe[arrived - 1]
-        multiply, null_weight, time = (spread(m, signal, c.lanes, name) for signal, name in (
-            (ahead.issue, "multiply"), (ahead.null, "null"), (ahead.time, "time")))
-        add, fresh = spread(m, here.issue, c.lanes, "add"), spread(m, here.first, c.lanes, "fresh")
+        multiply, null_weight, time = (spread(m, signal, c.lanes, name, arrived) for signal, name in (
+            (pipe[0].issue, "multiply"), (pipe[0].null, "null"), (pipe[0].time, "time")))
+        add, fresh = (spread(m, signal, c.lanes, name, arrived) for signal, name in (
+            (pipe[1].issue, "add"), (pipe[1].first, "fresh")))
         for k in range(c.lanes):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
@@ -134,9 +136,10 @@ class SynapseAccumulator(wiring.Component):
             ]
         for memory in sums:
             m.d.comb += [
-                memory.r_en.eq(ahead.issue), memory.r_addr.eq(ahead.address),
-                memory.w_en.eq(here.issue), memory.w_addr.eq(here.address),
-                memory.s_en.eq(self.r_en), *(memory.s_addr[k].eq(self.r_addr[k]) for k in range(c.lanes)),
+                memory.r_en.eq(pipe[arrived - ahead].issue), memory.r_addr.eq(pipe[arrived - ahead].address),
+                memory.w_en.eq(pipe[arrived - ahead + 1].issue), memory.w_addr.eq(pipe[arrived - ahead + 1].address),
+                *(memory.s_en[k].eq(self.r_en[k]) for k in range(c.lanes)),
+                *(memory.s_addr[k].eq(self.r_addr[k]) for k in range(c.lanes)),
             ]
-        m.d.comb += self.done.eq(delay(m, here.end, 2, "end"))
+        m.d.comb += self.done.eq(delay(m, pipe[arrived].end, 2, "end"))
         return m

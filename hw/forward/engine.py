@@ -6,8 +6,8 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
-from ..arithmetic.delay import delay
 from ..arithmetic.draining import draining_enable
+from ..arithmetic.spread import spread
 from ..lane_parts import Parts, part
 from ..layouts import SLOT_BITS, EventLayout, NetworkLayout, shape_of, spike_layout
 from .accumulator import SynapseAccumulator
@@ -95,8 +95,7 @@ class ForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            accumulator.r_en.eq(scan.r_en | delay(m, self.sum_en, 1, "sum_en")), scan.idle.eq(~self.busy),
-            scan.idle_addr.eq(self.sum_addr),
+            scan.idle.eq(~self.busy), scan.idle_addr.eq(self.sum_addr),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
@@ -107,9 +106,11 @@ class ForwardEngine(wiring.Component):
             self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data),
             self.clips.eq(Cat(rule.spike.level_clipped & sample.train, rule.spike.slope_clipped & sample.train)),
         ]
+        sum_en = spread(m, self.sum_en, c.lanes, "sum_en")
         for k in range(c.lanes):
             m.d.comb += [
-                accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_addr[k].eq(scan.r_addr[k]),
+                accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_en[k].eq(scan.r_en[k] | sum_en[k]),
+                accumulator.r_addr[k].eq(scan.r_addr[k]),
                 scan.slopes[k].eq(accumulator.slopes[k]), scan.levels[k].eq(accumulator.levels[k]),
                 self.slopes[k].eq(accumulator.slopes[k]), self.levels[k].eq(accumulator.levels[k]),
             ]

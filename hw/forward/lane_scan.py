@@ -46,8 +46,8 @@ class LaneScan(wiring.Component):
     Members
     -------
     start : In(1). Begin; ``blocks`` (at least one) and ``base``, the address of the first block, are taken in this cycle.
-    r_en, r_addr (of each lane) : Out; values : In, array of P. Read port of the memory (latency 1; what was read stays until the
-        next read). Each block is read once, all of them by ``done``.
+    r_en, r_addr (of each lane both) : Out; values : In, array of P. Read port of the memory (latency 1; what was read stays until
+        the next read). Each block is read once, all of them by ``done``.
     idle, idle_addr : In. While idle, r_addr is what idle_addr was a cycle before; not while blocks are read. ``start`` comes first.
     number, last : Out. Of the block at ``values``: 0 for the first one; it is the last one.
     wanted : In(P). The lanes to send of the block at ``values``; may follow from these, ``number`` and ``last`` in the same cycle.
@@ -61,7 +61,7 @@ class LaneScan(wiring.Component):
         self._lanes, self._value, self._tag = lanes, _with_bits(value=value), _with_bits(tag=tag)
         super().__init__({
             "start": In(1), "blocks": In(bits_for(blocks + 1)), "base": In(bits_for(depth)),
-            "r_en": Out(1), "r_addr": Out(bits_for(depth)).array(lanes),
+            "r_en": Out(1).array(lanes), "r_addr": Out(bits_for(depth)).array(lanes),
             **({"values": In(value).array(lanes)} if self._value else {}),
             "idle": In(1), "idle_addr": In(bits_for(depth)),
             "number": Out(bits_for(blocks)), "last": Out(1), "wanted": In(lanes), **({"tag": In(tag)} if self._tag else {}),
@@ -72,52 +72,69 @@ class LaneScan(wiring.Component):
         m = Module()
         lanes = self._lanes
 
+        # What moves the values below is known to each lane from registers near to it: one for all would be too far from most.
+        names = ("more", "fetched", "ahead", "held", "single")
+        next_of = {name: Signal(name=f"{name}_next") for name in names}
+        near = {name: spread(m, value, lanes, name) for name, value in next_of.items()}
+        more, fetched, ahead, held, single = (near[name][0] for name in names)
+        m.d.comb += [next_of[name].eq(near[name][0]) for name in names]
+        takes = [~h | s for h, s in zip(near["held"], near["single"])]
+        moves = [~a | take for a, take in zip(near["ahead"], takes)]
+        take, move, read = Signal(), Signal(), self.r_en[0]
+        m.d.comb += [take.eq(takes[0]), move.eq(moves[0])]
+
         # Fetch: the memory's read register holds a block.
         address, left = Signal.like(self.base), Signal.like(self.blocks)  # of the next cycle
         addresses = spread(m, address, lanes, "r_address")
-        more, fetched, ahead, held = (Signal(name=name) for name in ("more", "fetched", "ahead", "held"))
-        move, take = Signal(), Signal()
-        m.d.comb += [self.r_en.eq(more & (~fetched | move)), self.last.eq(~more)]
+        m.d.comb += self.last.eq(~more)
         m.d.comb += [own.eq(copy) for own, copy in zip(self.r_addr, addresses, strict=True)]
+        m.d.comb += [own.eq(some & (~fetched | move))
+                     for own, some, fetched, move in zip(self.r_en, near["more"], near["fetched"], moves)]
         with m.If(self.start):
             m.d.comb += address.eq(self.base)
         with m.Elif(self.idle):
             m.d.comb += address.eq(self.idle_addr)
         with m.Else():
-            m.d.comb += address.eq(addresses[0] + self.r_en)
-        with m.If(self.r_en):
-            m.d.sync += [left.eq(left - 1), more.eq(left != 1), fetched.eq(1)]
+            m.d.comb += address.eq(addresses[0] + read)
+        with m.If(read):
+            m.d.sync += left.eq(left - 1)
+            m.d.comb += [next_of["more"].eq(left != 1), next_of["fetched"].eq(1)]
         with m.Elif(move):
-            m.d.sync += fetched.eq(0)
+            m.d.comb += next_of["fetched"].eq(0)
 
         # Ahead: the next block, which of its lanes are wanted as a mask, its number and whether it is the last.
         given = list(self.values) if self._value else []
         next_values = [Signal(value.shape(), name=f"next_value_{k}") for k, value in enumerate(given)]
         next_mask, next_number, next_last = Signal(lanes), Signal.like(self.number), Signal()
-        m.d.comb += move.eq(~ahead | take)
         with m.If(move):
-            m.d.sync += ahead.eq(fetched)
+            m.d.comb += next_of["ahead"].eq(fetched)
             with m.If(fetched):
-                m.d.sync += [later.eq(value) for later, value in zip(next_values, given, strict=True)]
                 m.d.sync += [next_mask.eq(self.wanted), next_number.eq(self.number), next_last.eq(self.last),
                              self.number.eq(self.number + 1)]
+        for later, value, move_here, fetched_here in zip(next_values, given, moves, near["fetched"]):
+            with m.If(move_here & fetched_here):
+                m.d.sync += later.eq(value)
         with m.If(self.start):
-            m.d.sync += [left.eq(self.blocks), more.eq(1), self.number.eq(0)]
+            m.d.sync += [left.eq(self.blocks), self.number.eq(0)]
+            m.d.comb += next_of["more"].eq(1)
 
         # Held: one block, its remaining lanes as a mask. Whether the next slot is its last is a register, because it moves
         # everything above.
         values = [Signal(value.shape(), name=f"held_value_{k}") for k, value in enumerate(given)]
-        mask, number, last, single = Signal(lanes), Signal.like(self.number), Signal(), Signal()
-        m.d.comb += take.eq(~held | single)
+        mask, number, last = Signal(lanes), Signal.like(self.number), Signal()
+        for later, value, take_here, ahead_here in zip(values, next_values, takes, near["ahead"]):
+            with m.If(take_here & ahead_here):
+                m.d.sync += later.eq(value)
         with m.If(take):
-            m.d.sync += held.eq(ahead)
+            m.d.comb += next_of["held"].eq(ahead)
             with m.If(ahead):
-                m.d.sync += [later.eq(value) for later, value in zip(values, next_values, strict=True)]
-                m.d.sync += [mask.eq(next_mask), number.eq(next_number), last.eq(next_last), single.eq(~at_least(next_mask, 2))]
+                m.d.sync += [mask.eq(next_mask), number.eq(next_number), last.eq(next_last)]
+                m.d.comb += next_of["single"].eq(~at_least(next_mask, 2))
             with m.Else():
                 m.d.sync += mask.eq(0)
         with m.Else():
-            m.d.sync += [mask.eq(mask & (mask - 1)), single.eq(~at_least(mask, 3))]
+            m.d.sync += mask.eq(mask & (mask - 1))
+            m.d.comb += next_of["single"].eq(~at_least(mask, 3))
         sending = Signal()
         m.d.sync += sending.eq(held)
         m.d.comb += [self.done.eq(held & single & last), self.busy.eq(sending | held | ahead | fetched | more)]

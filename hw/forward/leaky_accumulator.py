@@ -76,7 +76,7 @@ class LeakyAccumulator(wiring.Component):
     w_en, w_tile, w_row, w_data : read port of the weight memory, rows (latency TransposableMemory.READ_LATENCY).
     readable : Out(1). The first block's V can be read from the next cycle on, each further block a cycle later; cycle 3. Not in
         step 0, where every V is 0.
-    r_en, r_addr (of each lane), potentials : read port of V (latency 1).
+    r_en, r_addr (of each lane both), potentials : read port of V (latency 1).
     sum_en, sum_addr, sums : read port of X (latency 2), for the host, while no step runs.
     done : Out(1). One cycle.
     saturated : Out. How many neurons' V saturated; of block b in cycle b + 4.
@@ -94,7 +94,7 @@ class LeakyAccumulator(wiring.Component):
             "i_events": In(stream.Signature(StepEventLayout(config))),
             "w_en": Out(1), "w_tile": Out(bits_for(config.weight_tiles)), "w_row": Out(bits_for(lanes)),
             "w_data": In(shape_of(config.weight)).array(lanes),
-            "readable": Out(1), "r_en": In(1), "r_addr": In(block).array(lanes),
+            "readable": Out(1), "r_en": In(1).array(lanes), "r_addr": In(block).array(lanes),
             "potentials": Out(shape_of(LifFormats(config).membrane)).array(lanes),
             "sum_en": In(1), "sum_addr": In(block), "sums": Out(shape_of(membrane_sum(config))).array(lanes),
             "done": Out(1), "saturated": Out(bits_for(lanes + 1)),
@@ -157,15 +157,15 @@ class LeakyAccumulator(wiring.Component):
         total = membrane_sum(c)
         # The first read port adds, leaks and serves the host. V has one reader, who knows his addresses a cycle ahead himself.
         sums = part(m, self._lent, "sums",
-                    lambda: LaneRam(shape_of(total), lanes, c.neuron_blocks, transparent=True, ahead=True))
+                    lambda: LaneRam(shape_of(total), lanes, c.neuron_blocks, transparent=True, ahead=1))
         potentials = part(m, self._lent, "potentials",
-                          lambda: LaneRam(shape_of(membrane), lanes, c.neuron_blocks, second=True, ahead=True))
+                          lambda: LaneRam(shape_of(membrane), lanes, c.neuron_blocks, second=True, ahead=1))
         products = part(m, self._lent, "leak_products", lambda: LaneProducts(shape_of(membrane), shape_of(DECAY), lanes))
         m.d.comb += [
             sums.r_en.eq(pipe[0].leak | pipe[2].add | self.sum_en),
             sums.r_addr.eq(Mux(pipe[0].leak, pipe[0].address, Mux(pipe[2].add, pipe[2].address, self.sum_addr))),
             sums.w_en.eq((pipe[3].add | pipe[3].leak) & pipe[3].write), sums.w_addr.eq(pipe[3].address),
-            potentials.w_en.eq(pipe[2].leak), potentials.w_addr.eq(pipe[2].address), potentials.s_en.eq(self.r_en),
+            potentials.w_en.eq(pipe[2].leak), potentials.w_addr.eq(pipe[2].address),
         ]
         look, fresh, partly, multiply, arrive, add, leak, fires = (spread(m, signal, lanes, name) for signal, name in (
             (pipe[1].leak, "look"), (pipe[1].first, "fresh"), (pipe[1].last, "partly"), (pipe[2].leak, "multiply"),
@@ -194,6 +194,6 @@ class LeakyAccumulator(wiring.Component):
                 # One addition rounds and resets. B = 1.0 needs no case of its own: half a bit more does not reach the next one.
                 m.d.comb += sums.w_data[k].eq((products.product[k] + Mux(fired, reset, half)) >> DECAY.fraction)
             m.d.comb += [
-                potentials.w_data[k].eq(potential), potentials.s_addr[k].eq(self.r_addr[k]),
+                potentials.w_data[k].eq(potential), potentials.s_en[k].eq(self.r_en[k]), potentials.s_addr[k].eq(self.r_addr[k]),
                 self.potentials[k].eq(potentials.s_data[k]), self.sums[k].eq(sums.r_data[k]),
             ]

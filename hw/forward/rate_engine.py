@@ -208,7 +208,7 @@ class RateForwardEngine(wiring.Component):
         with m.If(traces.start):
             m.d.sync += written.eq(step)
         m.d.comb += [
-            below.eq(layer - 1), masks.w_en.eq(traces.mask_en), masks.w_data.eq(traces.mask), masks.r_en.eq(scan.r_en),
+            below.eq(layer - 1), masks.w_en.eq(traces.mask_en), masks.w_data.eq(traces.mask), masks.r_en.eq(scan.r_en[0]),
             masks.w_addr.eq(Cat(traces.mask_addr, written) if every else traces.mask_addr),
             masks.r_addr.eq(Cat(scan.r_addr[0], step) if every else scan.r_addr[0]),
             scan.start.eq(start), scan.base.eq(network.block_base[below]), scan.blocks.eq(network.blocks[layer]),
@@ -273,12 +273,12 @@ class RateForwardEngine(wiring.Component):
         m.d.comb += [
             scan.start.eq(scan_start), scan.base.eq(network.block_base[layer]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.idle.eq(~self.busy), scan.idle_addr.eq(self.sum_addr),
-            traces.s_en.eq(scan.r_en | read), accumulator.r_en.eq(traces.r_en | (outputs & scan.r_en) | read),
         ]
         least = formats.eligibility.fraction - c.factor.fraction - 1  # half of the factor's last bit
         for k in range(c.lanes):
             m.d.comb += [
-                traces.s_addr[k].eq(scan.r_addr[k]),
+                traces.s_en[k].eq(scan.r_en[k] | read), traces.s_addr[k].eq(scan.r_addr[k]),
+                accumulator.r_en[k].eq(traces.r_en | (outputs & scan.r_en[k]) | read),
                 accumulator.r_addr[k].eq(Mux(outputs, scan.r_addr[k], traces.r_addr[k])),
                 scan.values[k].eq(Mux(output, accumulator.levels[k], Cat(traces.counts[k], traces.eligibilities[k]))),
                 scan.wanted[k].eq((output | (traces.counts[k] != 0) | (sample.train & traces.eligibilities[k][least:].any()))

@@ -114,16 +114,20 @@ class TtfsRule(wiring.Component):
         fired, saturated = delay(m, fired, late, "fired"), delay(m, saturated, late, "saturated")
         potential = delay(m, potential, late, "potential_late")
         time, spiked, active, recip_2 = Signal(c.time.bits), Signal(), Signal(), Signal.like(recip)
-        time_now = Signal(c.time.bits)
-        m.d.comb += time_now.eq(Mux(saturated, c.window, Mux(fired, round_shift(product, 35 - tau), 0)))
+        time_now, rest = Signal(c.time.bits), Signal(c.time.bits + 1)
+        digits = 35 - tau
+        m.d.comb += time_now.eq(Mux(saturated, c.window, Mux(fired, round_shift(product, digits), 0)))
+        # 2 T less the time, rounded from the product as well: a subtraction behind the rounding would make the product wait.
+        rest_now = ((2 * c.window << digits) + (1 << digits - 1) - 1 - product) >> digits
         m.d.sync += [
+            rest.eq(Mux(potential, 2 * c.window, Mux(saturated, c.window, Mux(fired, rest_now, 2 * c.window)))),
             time.eq(Mux(potential, 0, time_now)), spiked.eq(fired & ~potential),
             active.eq(potential | (fired & ~saturated & (time_now > 0) & (time_now < c.window))), recip_2.eq(recip),
         ]
 
         # Cycles 24, 25: derivatives and clips.
         slope_product = Signal(c.factor.bits + c.time.bits + 1)
-        m.d.sync += slope_product.eq((2 * c.window - time) * recip_2)
+        m.d.sync += slope_product.eq(rest * recip_2)
         recip_3 = delay(m, recip_2, 1, "recip")
         slope_now = slope_product >> tau
         direct = delay(m, potential, 2, "direct")

@@ -22,7 +22,7 @@ class NeuronScan(wiring.Component):
     start : In(1). Begin; ``count``, ``blocks``, ``base``, ``output``, ``potential`` are taken in this cycle.
     count, blocks, base : In. Neurons and blocks of the layer, address of its first block.
     output, potential : In(1). Send every neuron; mark them for readout POTENTIAL.
-    r_en, r_addr (of each lane) : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
+    r_en, r_addr (of each lane both) : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
     idle, idle_addr : In. While idle, r_addr is what idle_addr was a cycle before.
     neuron : Out(NeuronLayout), a register. One slot a cycle, empty when neither ``item`` nor ``block_last`` is set.
     busy : Out(1). More slots will come.
@@ -33,7 +33,7 @@ class NeuronScan(wiring.Component):
         super().__init__({
             "start": In(1), "count": In(16), "blocks": In(block_count_bits(config)),
             "base": In(bits_for(config.neuron_blocks)), "output": In(1), "potential": In(1),
-            "r_en": Out(1), "r_addr": Out(bits_for(config.neuron_blocks)).array(config.lanes),
+            "r_en": Out(1).array(config.lanes), "r_addr": Out(bits_for(config.neuron_blocks)).array(config.lanes),
             "idle": In(1), "idle_addr": In(bits_for(config.neuron_blocks)),
             "slopes": In(shape_of(config.slope)).array(config.lanes),
             "levels": In(shape_of(config.level)).array(config.lanes),
@@ -51,14 +51,15 @@ class NeuronScan(wiring.Component):
             m.d.sync += [count.eq(self.count), output.eq(self.output), potential.eq(self.potential)]
         m.d.comb += [
             walk.start.eq(self.start), walk.blocks.eq(self.blocks), walk.base.eq(self.base), walk.tag.eq(potential),
-            walk.idle.eq(self.idle), walk.idle_addr.eq(self.idle_addr), self.r_en.eq(walk.r_en), self.busy.eq(walk.busy),
+            walk.idle.eq(self.idle), walk.idle_addr.eq(self.idle_addr), self.busy.eq(walk.busy),
         ]
 
         block, low = walk.number, bits_for(lanes)
         for k in range(lanes):
             fires = classify(c, self.slopes[k], self.levels[k])[2]
             m.d.comb += [
-                self.r_addr[k].eq(walk.r_addr[k]), walk.values[k].slope.eq(self.slopes[k]), walk.values[k].level.eq(self.levels[k]),
+                self.r_en[k].eq(walk.r_en[k]), self.r_addr[k].eq(walk.r_addr[k]),
+                walk.values[k].slope.eq(self.slopes[k]), walk.values[k].level.eq(self.levels[k]),
                 walk.wanted[k].eq((fires | output) & (((block << low) | k) < count)),
             ]
 

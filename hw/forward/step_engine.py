@@ -108,7 +108,7 @@ class StepForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]), accumulator.size.eq(network.size[layer + 1]),
             accumulator.leak.eq(self.leak), accumulator.fires.eq(~is_output), accumulator.step.eq(step), accumulator.last.eq(last),
-            accumulator.r_en.eq(scan.r_en), accumulator.sum_en.eq(self.sum_en), accumulator.sum_addr.eq(self.sum_addr),
+            accumulator.sum_en.eq(self.sum_en), accumulator.sum_addr.eq(self.sum_addr),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
             self.saturated.eq(accumulator.saturated),
             scan.step.eq(step), scan.blocks.eq(accumulator.blocks), scan.base.eq(accumulator.base), scan.size.eq(accumulator.size),
@@ -119,7 +119,8 @@ class StepForwardEngine(wiring.Component):
             self._count(m, rule.spike, begin, accumulator, is_output)
         for k in range(c.lanes):
             m.d.comb += [
-                accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_addr[k].eq(scan.r_addr[k]),
+                accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_en[k].eq(scan.r_en[k]),
+                accumulator.r_addr[k].eq(scan.r_addr[k]),
                 scan.potentials[k].eq(accumulator.potentials[k]), self.sums[k].eq(accumulator.sums[k]),
             ]
         return m

@@ -26,7 +26,7 @@ class StepScan(wiring.Component):
     step : In. Of the potentials. blocks, base, size : In. Blocks, address of the first one, and neurons of the layer.
     output : In(1). Send every neuron. listing : In(1). Send active neurons, too. window : In(19). w. All but ``step`` are
         stable from the cycle before ``start`` on, until ``done``.
-    r_en, r_addr (of each lane) : Out; potentials : In, array of P. Read port of the potentials (latency 1).
+    r_en, r_addr (of each lane both) : Out; potentials : In, array of P. Read port of the potentials (latency 1).
     neuron : Out(LeakyNeuronLayout), a register. One slot a cycle; a block without neurons makes one that is empty.
     done : Out(1). The last slot is chosen, all potentials have been read. busy : Out(1). More slots will come.
     """
@@ -37,7 +37,7 @@ class StepScan(wiring.Component):
         super().__init__({
             "start": In(1), "step": In(bits_for(config.max_steps + 1)), "blocks": In(block_count_bits(config)), "base": In(block),
             "size": In(16), "output": In(1), "listing": In(1), "window": In(window_shape(config)),
-            "r_en": Out(1), "r_addr": Out(block).array(config.lanes),
+            "r_en": Out(1).array(config.lanes), "r_addr": Out(block).array(config.lanes),
             "potentials": In(shape_of(LifFormats(config).membrane)).array(config.lanes),
             "neuron": Out(LeakyNeuronLayout(config)), "done": Out(1), "busy": Out(1),
         })
@@ -53,7 +53,7 @@ class StepScan(wiring.Component):
             m.d.sync += step.eq(self.step)
         m.d.comb += [
             walk.start.eq(self.start), walk.blocks.eq(self.blocks), walk.base.eq(self.base), walk.tag.eq(step),
-            self.r_en.eq(walk.r_en), self.done.eq(walk.done), self.busy.eq(walk.busy),
+            self.done.eq(walk.done), self.busy.eq(walk.busy),
         ]
 
         # Whoever is above the window has fired, so that one bound says who is wanted.
@@ -63,7 +63,7 @@ class StepScan(wiring.Component):
         m.d.sync += final.eq(self.size - 1)
         for k, value in enumerate(self.potentials):
             m.d.comb += [
-                self.r_addr[k].eq(walk.r_addr[k]), walk.values[k].eq(value),
+                self.r_en[k].eq(walk.r_en[k]), self.r_addr[k].eq(walk.r_addr[k]), walk.values[k].eq(value),
                 walk.wanted[k].eq((output[k] | (value > bound[k])) & (~walk.last | (k <= final))),
             ]
 

@@ -36,7 +36,7 @@ class TracePass(wiring.Component):
         were 0. direct : In(1). Currents are the levels, rounded, not the slopes. weight : In(17). p[t]. All taken at ``start``.
     r_en, r_addr (of each lane) : Out; slopes, levels : In, arrays of P. Read port of the accumulators (latency 1).
     mask_en, mask_addr, mask : Out. Which neurons of a block fired.
-    s_en, s_addr (of each lane), counts, eligibilities : read port of both (latency 1).
+    s_en, s_addr (of each lane both), counts, eligibilities : read port of both (latency 1).
     look_en, look_addr, potentials : read port of the potentials (latency 2), while idle, for the host, who also finds
         ``look_addr`` of the cycle before in ``r_addr``.
     idle : Out(1). saturated : Out. How many neurons' potentials saturated.
@@ -53,7 +53,7 @@ class TracePass(wiring.Component):
             "r_en": Out(1), "r_addr": Out(block).array(lanes),
             "slopes": In(shape_of(config.slope)).array(lanes), "levels": In(shape_of(config.level)).array(lanes),
             "mask_en": Out(1), "mask_addr": Out(block), "mask": Out(lanes),
-            "s_en": In(1), "s_addr": In(block).array(lanes), "counts": Out(shape_of(formats.count)).array(lanes),
+            "s_en": In(1).array(lanes), "s_addr": In(block).array(lanes), "counts": Out(shape_of(formats.count)).array(lanes),
             "eligibilities": Out(shape_of(formats.eligibility)).array(lanes),
             "look_en": In(1), "look_addr": In(block), "potentials": Out(shape_of(formats.membrane)).array(lanes),
             "idle": Out(1), "saturated": Out(bits_for(lanes + 1)),
@@ -93,9 +93,9 @@ class TracePass(wiring.Component):
         distance from it; 6: surrogate derivative, count; 7: times p; 8: eligibility."""
         c, lanes, formats = self._config, self._config.lanes, self._formats
         membrane, table = formats.membrane, SURROGATE_TABLE
-        m.submodules.potentials = potentials = LaneRam(shape_of(membrane), lanes, c.neuron_blocks, ahead=True)
-        m.submodules.counts = counts = LaneRam(shape_of(formats.count), lanes, c.neuron_blocks, second=True, ahead=True)
-        m.submodules.eligibilities = sums = LaneRam(shape_of(formats.eligibility), lanes, c.neuron_blocks, second=True, ahead=True)
+        m.submodules.potentials = potentials = LaneRam(shape_of(membrane), lanes, c.neuron_blocks, ahead=1)
+        m.submodules.counts = counts = LaneRam(shape_of(formats.count), lanes, c.neuron_blocks, second=True, ahead=1)
+        m.submodules.eligibilities = sums = LaneRam(shape_of(formats.eligibility), lanes, c.neuron_blocks, second=True, ahead=1)
         m.submodules.leak_products = leaks = LaneProducts(shape_of(membrane), shape_of(DECAY), lanes)
         m.submodules.trace_products = products = LaneProducts(signed(SURROGATE.bits + 1), shape_of(DECAY), lanes)
         going = self.start | (walking & ~pipe[0].last)  # walks in the next cycle
@@ -103,9 +103,9 @@ class TracePass(wiring.Component):
             potentials.r_en.eq(going | self.look_en), potentials.r_addr.eq(address),
             potentials.w_en.eq(pipe[4].walk), potentials.w_addr.eq(pipe[4].address),
             counts.r_en.eq(pipe[4].walk), counts.r_addr.eq(pipe[4].address),
-            counts.w_en.eq(pipe[5].walk), counts.w_addr.eq(pipe[5].address), counts.s_en.eq(self.s_en),
+            counts.w_en.eq(pipe[5].walk), counts.w_addr.eq(pipe[5].address),
             sums.r_en.eq(pipe[6].walk), sums.r_addr.eq(pipe[6].address),
-            sums.w_en.eq(pipe[7].walk), sums.w_addr.eq(pipe[7].address), sums.s_en.eq(self.s_en),
+            sums.w_en.eq(pipe[7].walk), sums.w_addr.eq(pipe[7].address),
         ]
         fresh, levels, leak, part, weights, multiply, again = (spread(m, signal, lanes, name) for signal, name in (
             (first, "fresh"), (direct, "levels_here"), (self.leak, "leak_here"), (pipe[3].last, "part"), (weight, "weight_here"),
@@ -145,7 +145,8 @@ class TracePass(wiring.Component):
                 with m.Default():
                     m.d.sync += value.eq(0)
             m.d.comb += [
-                potentials.w_data[k].eq(now), counts.s_addr[k].eq(self.s_addr[k]), sums.s_addr[k].eq(self.s_addr[k]),
+                potentials.w_data[k].eq(now), counts.s_en[k].eq(self.s_en[k]), counts.s_addr[k].eq(self.s_addr[k]),
+                sums.s_en[k].eq(self.s_en[k]), sums.s_addr[k].eq(self.s_addr[k]),
                 counts.w_data[k].eq(Mux(fresh[k], 0, counts.r_data[k]) + fired[k]),
                 products.en[k].eq(again[k]), products.a[k].eq(value), products.b[k].eq(weights[k]),
                 sums.w_data[k].eq(Mux(fresh[k], 0, sums.r_data[k]) + products.product[k]),

@@ -37,7 +37,7 @@ class SharedLanes:
         self._config, formats, lanes = config, LifFormats(config), config.lanes
 
         def memory(*shapes):
-            return LaneRam(widest(*shapes), lanes, config.neuron_blocks, transparent=True, second=True, ahead=True)
+            return LaneRam(widest(*shapes), lanes, config.neuron_blocks, transparent=True, second=True, ahead=1)
 
         weight, membrane, error = shape_of(config.weight), shape_of(formats.membrane), shape_of(config.error)
         time, decay = shape_of(config.time), shape_of(DECAY)

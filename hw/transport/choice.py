@@ -20,6 +20,7 @@ from ...spec.transport import (
 from ..arithmetic.delay import delay, delays
 from ..arithmetic.priority import bit_length
 from ..arithmetic.random_lanes import RandomLanes
+from ..arithmetic.spread import spread
 
 __all__ = ["WeightChoice"]
 
@@ -37,7 +38,7 @@ class WeightChoice(wiring.Component):
     change : In(array of P). |W - B|.
     bin_en, bin_present, bin : Out. For the histogram, a cycle later.
     chosen : Out(P).
-    random_load, random_in, random_state : load and see the generators' states.
+    random_load, random_in, random_state : load, a cycle ahead of the states, and see the generators' states.
     """
 
     LATENCY = 4
@@ -59,13 +60,12 @@ class WeightChoice(wiring.Component):
         choosing = delays(m, self.en & ~self.counting, self.LATENCY - 1, "choosing")
         present = delays(m, self.present, self.LATENCY - 1, "present")
         m.d.sync += [self.bin_en.eq(self.en & self.counting), self.bin_present.eq(self.present)]
-        m.d.comb += [
-            random.step.eq(choosing[0] & ((self.mode == Values.RANDOM) | (self.mode == Values.CHANGE))),
-            random.load.eq(self.random_load),
-        ]
+        step = choosing[0] & ((self.mode == Values.RANDOM) | (self.mode == Values.CHANGE))
+        loads = spread(m, self.random_load, lanes, "load")
         above, ties, drawn, likely, left = Signal(lanes), Signal(lanes), Signal(lanes), Signal(lanes), Signal(32)
         for k in range(lanes):
-            m.d.comb += [random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k])]
+            m.d.comb += [random.step[k].eq(step), random.load[k].eq(loads[k]), random.state_in[k].eq(self.random_in[k]),
+                         self.random_state[k].eq(random.state[k])]
             with m.If(self.en):
                 self._bin(m, k)
             with m.If(choosing[0]):

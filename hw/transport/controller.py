@@ -32,7 +32,7 @@ class TransportController(wiring.Component):
     back_en, back_addr, back_data : read port of the feedback memory (latency 1).
     feedback_en, feedback_addr, feedback_data : write port of the feedback memory.
     read, moved, signed : Out. Weights read, copied with their value, with their sign alone in this cycle.
-    random_load, random_in, random_state : with partial transport, load and see the generators' states.
+    random_load, random_in, random_state : with partial transport, as in WeightChoice.
     busy : Out(1).
     """
 

@@ -35,7 +35,7 @@ class UpdateEngine(wiring.Component):
     gradient_en, gradient_word, gradient_data : read port of the gradient memory (latency ``gradient_latency``).
     kept_en, kept_word, kept : Out. Write port of the gradient memory.
     w_*, write_* : read and write ports of the weight memory, columns, as in UpdateUnit.
-    random_load, random_in, random_state : generators' states.
+    random_load, random_in, random_state : generators' states, as in UpdateUnit.
     saturated : Out. Saturated weights.
     busy : Out(1). ``forgetting`` : Out(1), busy because of ``forget``.
     """

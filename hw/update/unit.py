@@ -9,6 +9,7 @@ from ...spec.random import ROUNDING_BITS
 from ..arithmetic.delay import delays
 from ..arithmetic.random_lanes import RandomLanes
 from ..arithmetic.rounding import overflows, saturate
+from ..arithmetic.spread import spread
 from ..backward.lanes import GradientWordLayout
 from ..layouts import SettingsLayout, shape_of
 from ..memory.transposable import TransposableMemory
@@ -27,7 +28,7 @@ class UpdateUnit(wiring.Component):
     w_en, w_tile, w_index, w_data : column read port of the weight memory (latency OPERAND_LATENCY).
     write_en, write_tile, write_index, write_data : column write port of the weight memory.
     kept_en, kept_word, kept : Out. What the gradient memory is to hold after the update, KEPT_LATENCY cycles after the word.
-    random_load, random_in, random_state : load and see the generators' states.
+    random_load, random_in, random_state : load, a cycle ahead of the states, and see the generators' states.
     saturated : Out. How many weights of an earlier word saturated.
     busy : Out(1). Words in the pipeline.
     """
@@ -74,7 +75,7 @@ class UpdateUnit(wiring.Component):
 
         # Rounded and subtracted; the generators step. Saturated.
         over = Signal(c.lanes)
-        m.d.comb += random.step.eq(valid[kept])
+        steps, loads = spread(m, self.word_en, c.lanes, "step", kept), spread(m, self.random_load, c.lanes, "load")
         for k in range(c.lanes):
             weights = [self.w_data[k]]
             for stage in range(here, kept):
@@ -84,7 +85,8 @@ class UpdateUnit(wiring.Component):
             moved = Signal(signed(step_shape(c).width + 1), name=f"moved_{k}")
             m.d.comb += [
                 rule.weight[k].eq(self.w_data[k]), rule.gradient[k].eq(self.gradient[k]), self.kept[k].eq(rule.kept[k]),
-                random.state_in[k].eq(self.random_in[k]), self.random_state[k].eq(random.state[k]),
+                random.step[k].eq(steps[k]), random.load[k].eq(loads[k]), random.state_in[k].eq(self.random_in[k]),
+                self.random_state[k].eq(random.state[k]),
             ]
             with m.If(valid[kept]):
                 m.d.sync += moved.eq(weights[-1] - ((rule.step[k] + random.value[k]) >> ROUNDING_BITS))
@@ -92,7 +94,6 @@ class UpdateUnit(wiring.Component):
                 m.d.sync += [self.write_data[k].eq(saturate(moved, c.weight)), over[k].eq(overflows(moved, c.weight))]
         m.d.comb += [
             self.write_en.eq(valid[-1]), self.write_tile.eq(word[-1].tile), self.write_index.eq(word[-1].column),
-            random.load.eq(self.random_load),
         ]
         m.d.sync += [self.saturated.eq(Mux(valid[-1], sum(over[k] for k in range(c.lanes)), 0)),
                      self.busy.eq(Cat(valid).any())]

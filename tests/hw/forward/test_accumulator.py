@@ -43,10 +43,10 @@ def run_layer(layers, lanes, samples, gap=0, seed=0):
                 _, _, done = await ctx.tick().sample(dut.done)
             sums = []
             for block in range(place.out_blocks):  # readable from the cycle after done
-                set_all(ctx, dut, {"r_en": 1, "r_addr": [place.block_base + block] * config.lanes})
+                set_all(ctx, dut, {"r_en": [1] * config.lanes, "r_addr": [place.block_base + block] * config.lanes})
                 await ctx.tick()
                 sums += [(ctx.get(s), ctx.get(l)) for s, l in zip(dut.slopes, dut.levels, strict=True)]
-            ctx.set(dut.r_en, 0)
+            set_all(ctx, dut, {"r_en": [0] * config.lanes})
             results.append(sums)
 
     simulate(dut, events, background=[

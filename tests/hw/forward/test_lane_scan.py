@@ -62,7 +62,7 @@ def check(lanes, masks_of_walks, *, shape=NOTHING, tag=4, depth=11, blocks=5, se
 
     port = [*(dut.values if shape != NOTHING else []), dut.wanted]
     trace = play(dut, cycles, ["slot", "done", "busy", "r_en", "number", "last"], rest=LATENCY,
-                 background=[read_port(dut.r_en, list(dut.r_addr), port, lookup)])
+                 background=[read_port(dut.r_en[0], list(dut.r_addr), port, lookup)])
     filled = {walk["start"] + LATENCY + n: slot for walk in walks for n, slot in enumerate(walk["slots"])}
     for n, record in enumerate(trace):
         slot = filled.get(n, {"item": 0, "block_last": 0, "layer_last": 0})
@@ -72,7 +72,8 @@ def check(lanes, masks_of_walks, *, shape=NOTHING, tag=4, depth=11, blocks=5, se
     busy = [n for walk in walks for n in range(walk["start"] + 1, walk["done"] + 2)]
     assert [n for n, t in enumerate(trace) if t["busy"]] == sorted(set(busy))
     # What is said of a block is true for as long as the block is at ``values``: at least until the next read.
-    read = [n for n, t in enumerate(trace) if t["r_en"]]
+    assert all(len(set(t["r_en"])) == 1 for t in trace)
+    read = [n for n, t in enumerate(trace) if t["r_en"][0]]
     of_block = [(walk, n) for walk in walks for n in range(len(walk["masks"]))]
     for (walk, block), here, after in zip(of_block, read, [*read[1:], None], strict=True):
         assert walk["start"] < here < walk["done"]
@@ -121,7 +122,7 @@ def test_the_idle_address():
     cycles += [{"idle": 1, "idle_addr": 9, "start": 1, "base": 5, "blocks": 1}, {}]
     trace = play(dut, cycles, ["r_addr", "r_en"], rest=2)
     assert [t["r_addr"] for t in trace[1:6]] == [[address] * 8 for address in (*idle, 5)]
-    assert [t["r_en"] for t in trace] == [0] * 5 + [1, 0, 0]
+    assert [t["r_en"] for t in trace] == [[asked] * 8 for asked in (0, 0, 0, 0, 0, 1, 0, 0)]
 
 
 def test_ports():

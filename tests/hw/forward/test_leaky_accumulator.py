@@ -35,10 +35,10 @@ def run_layer(config, layers, weights, samples, gap=0.0):
                 _, _, readable = await ctx.tick().sample(dut.readable)
             values = []
             for block in range(place.out_blocks):
-                set_all(ctx, dut, {"r_en": 1, "r_addr": [place.block_base + block] * lanes})
+                set_all(ctx, dut, {"r_en": [1] * lanes, "r_addr": [place.block_base + block] * lanes})
                 await ctx.tick()
                 values += [ctx.get(v) for v in dut.potentials]
-            ctx.set(dut.r_en, 0)
+            set_all(ctx, dut, {"r_en": [0] * lanes})
             port["potentials"].append(values[:place.n_out])
 
     async def drive(ctx):

@@ -67,7 +67,7 @@ def test_layers(lanes, density):
             current["start"] = cycle if started else current["start"]
             cycle += 1
 
-    port = read_port(dut.r_en, dut.r_addr[0], dut.slopes + dut.levels, lambda address: [
+    port = read_port(dut.r_en[0], dut.r_addr[0], dut.slopes + dut.levels, lambda address: [
         pair[n] for n in (0, 1) for pair in memory[current["start"], address]])
     trace = play(dut, cycles, ["neuron", "busy"], background=[follow, port])
     for start, slots in expected:

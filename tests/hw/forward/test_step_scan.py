@@ -54,7 +54,7 @@ def test_steps(lanes, output, listing, window):
     dut = StepScan(config)
     stable = {"blocks": blocks, "base": base, "size": count, "output": output, "listing": listing, "window": window}
     trace = play(dut, cycles, ["neuron", "busy", "done"], stable=stable, rest=LATENCY,
-                 background=[read_port(dut.r_en, dut.r_addr[0], dut.potentials, lookup)])
+                 background=[read_port(dut.r_en[0], dut.r_addr[0], dut.potentials, lookup)])
     filled = {}
     for start, slots in expected:
         filled |= {start + LATENCY + n: slot for n, slot in enumerate(slots)}

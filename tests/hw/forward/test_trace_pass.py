@@ -128,7 +128,7 @@ class Bench:
             assert neurons is not None or n not in due
             if neurons is not None and (n in due or rng.random() < 0.5):
                 reads[n] = neurons
-                cycles[n] = cycles[n] | {"s_en": 1, "s_addr": [address] * lanes}
+                cycles[n] = cycles[n] | {"s_en": [1] * lanes, "s_addr": [address] * lanes}
         looks = {}
         for address in self.history:
             looks[len(cycles)] = address

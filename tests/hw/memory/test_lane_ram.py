@@ -34,9 +34,9 @@ def test_random_accesses(lanes, transparent, second):
                 shown[port] = (words if transparent and port == "r" else before)[inputs[f"{port}_addr"]]
 
 
-@pytest.mark.parametrize("lanes", [1, 4, 8])
+@pytest.mark.parametrize("lanes, ahead", [(1, 1), (4, 1), (8, 1), (2, 2), (8, 2), (16, 3), (32, 2)])
 @pytest.mark.parametrize("transparent", [False, True])
-def test_requests_ahead(lanes, transparent):
+def test_requests_ahead(lanes, ahead, transparent):
     """A word is read, changed and written back in every cycle, as an accumulator does: often the same as just before."""
     rng = random.Random(lanes)
     depth, requests = 3, [(rng.random() < 0.8, rng.randrange(3), rng.random() < 0.8, rng.randrange(3)) for _ in range(300)]
@@ -44,11 +44,11 @@ def test_requests_ahead(lanes, transparent):
         requests = [(read and not (write and r_addr == w_addr), r_addr, write, w_addr) for read, r_addr, write, w_addr in requests]
     values = [[rng.randrange(-128, 128) for _ in range(lanes)] for _ in requests]
     cycles = [{"r_en": read, "r_addr": r_addr, "w_en": write, "w_addr": w_addr, "w_data": data}
-              for (read, r_addr, write, w_addr), data in zip(requests, [values[0], *values], strict=False)]
-    dut = LaneRam(signed(8), lanes, depth, transparent=transparent, second=True, ahead=True)
+              for (read, r_addr, write, w_addr), data in zip(requests, [values[0]] * ahead + values, strict=False)]
+    dut = LaneRam(signed(8), lanes, depth, transparent=transparent, second=True, ahead=ahead)
     trace = play(dut, cycles, ["r_data"])
     words = [[0] * lanes] * depth
-    for (read, r_addr, write, w_addr), data, seen in zip(requests, values, trace[2:], strict=False):
+    for (read, r_addr, write, w_addr), data, seen in zip(requests, values, trace[ahead + 1:], strict=False):
         before = list(words)
         if write:
             words[w_addr] = data

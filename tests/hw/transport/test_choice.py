@@ -151,8 +151,8 @@ def test_borders_of_the_random_modes(mode):
             chosen = [likely(config, c, state, select) for c, state in zip(change, part, strict=True)]
         expected.append((part, [xorshift_step(state) for state in part], mask(chosen)))
         cycles += [inputs | {"select": select} for inputs in (
-            {"random_load": 1, "random_in": part}, {"en": 1, "present": 255, "change": change}, *[{}] * LATENCY)]
+            {"random_load": 1}, {"random_in": part}, {"en": 1, "present": 255, "change": change}, *[{}] * LATENCY)]
     trace = play(WeightChoice(config), cycles, ["chosen", "random_state"], stable={"mode": mode})
-    shown = [(trace[n + 1]["random_state"], trace[n + 2]["random_state"], trace[n + 1 + LATENCY]["chosen"])
-             for n in range(0, len(cycles), 2 + LATENCY)]
+    shown = [(trace[n + 2]["random_state"], trace[n + 3]["random_state"], trace[n + 2 + LATENCY]["chosen"])
+             for n in range(0, len(cycles), 3 + LATENCY)]
     assert shown == expected

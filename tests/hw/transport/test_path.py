@@ -70,7 +70,7 @@ class Path:
         late, cycles, place, held = CHOICE_LATENCY if self.partial else LATENCY, [], {}, {}
         if self.partial:
             stable |= {"mode": mode, "select": select}
-            cycles = [{"random_load": 1, "random_in": self.states}]
+            cycles = [{"random_load": 1}, {"random_in": self.states}]
         top_k = bool(values) and mode is Values.TOP_K
         for counting in (1, 0) if top_k else (0,):
             if not counting and top_k:

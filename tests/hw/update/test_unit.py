@@ -48,11 +48,11 @@ def test_words(optimizer, gap, weight_decay):
                       "neuron": rng.randrange(16)})
 
     states = lane_seeds(7, LANES)
-    cycles = [{"random_load": 1, "random_in": states}] + [
+    cycles = [{"random_load": 1}, {"random_in": states}] + [
         {"word_en": 1, "word": word} if word else {"word": {"layer": 1, "tile": 3}} for word in words]
     cycles += [{} for _ in range(11)]
     writes, kept, saturated = {}, [], {}
-    for n, word in enumerate(words, start=1):
+    for n, word in enumerate(words, start=2):
         g = [rng.choice((0, gradient.min, gradient.max, rng.randint(-3000, 3000))) for _ in range(LANES)]
         cycles[n + UpdateUnit.OPERAND_LATENCY]["gradient"] = g  # noise where there is no word
         if word:
@@ -80,5 +80,5 @@ def test_words(optimizer, gap, weight_decay):
     delay = seen[0][0] - kept[0][0]  # the same for every word, and the unit is busy until the last is written
     assert seen == [(n + delay, word, values) for n, word, values in kept] and delay == UpdateUnit.KEPT_LATENCY == 7
     assert trace[-1]["random_state"] == states
-    last = len(words)
+    last = len(words) + 1
     assert trace[last + 10]["busy"] and not trace[last + 11]["busy"]
