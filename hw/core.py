@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..spec.config import CoreConfig, bits_for
 from ..spec.packets import Space
 from ..spec.transport import Precision
-from .arithmetic.spread import spread
+from .arithmetic.spread import REACH, spread
 from .control.counters import IncrementLayout
 from .control.sequencer import Sequencer
 from .io.memory_access import MemoryAccess
@@ -238,22 +238,33 @@ class TrainingCore(wiring.Component):
             shown[Space.GRADIENT] = self._gradients.r_data
         shows = dict.fromkeys(shown, Const(1))  # whether the space has lanes
         self._show_rules(m, shown, shows, reads, writes)
-        # Registers before and behind each memory's lane multiplexer: the lane's number goes to a thousand of them, and block
-        # memory, lanes and spaces are too much for one cycle.
-        elements = {space: Signal(lanes[0].shape(), name=f"shown_{space.name.lower()}") for space, lanes in shown.items()}
-        for space, lanes in shown.items():
-            lane = Signal.like(access.lane, name=f"lane_{space.name.lower()}")
-            with m.If(access.busy & (word.space == space)):
-                m.d.sync += lane.eq(access.lane)
-                with m.Switch(lane):
-                    for k in range(c.lanes):
-                        with m.Case(k):
-                            m.d.sync += elements[space].eq(lanes[k])
+        elements = {space: self._element(m, space, lanes) for space, lanes in shown.items()}
         m.d.comb += access.r_data.eq(self._of_running([units.single(m, self) for units in self._units]))
         with m.Switch(word.space):
             for space in shown:
                 with m.Case(space), m.If(shows[space]):
                     m.d.comb += access.r_data.eq(elements[space])
+
+    def _element(self, m, space, lanes):
+        """What the host reads of a memory, three cycles after its lane is known: registers before, within and behind the
+        multiplexer, of which the first half is near to the lanes; block memory, lanes and spaces are too much for one cycle."""
+        access, name = self.access, space.name.lower()
+        shown, asked = Signal(lanes[0].shape(), name=f"shown_{name}"), Signal(name=f"asked_{name}")
+        m.d.sync += asked.eq(access.busy & (access.access.space == space))
+        parts = [Signal.like(shown, name=f"part_{name}_{first}") for first in range(0, len(lanes), REACH)]
+        lane, late = (Signal.like(access.lane, name=f"lane_{name}_{n}") for n in (1, 2))
+        with m.If(asked):
+            m.d.sync += [lane.eq(access.lane), late.eq(lane)]
+            for n, part in enumerate(parts):
+                with m.Switch(lane[:bits_for(REACH)]):
+                    for k, element in enumerate(lanes[n * REACH:(n + 1) * REACH]):
+                        with m.Case(k):
+                            m.d.sync += part.eq(element)
+            with m.Switch(late[bits_for(REACH):] if len(parts) > 1 else Const(0, 1)):
+                for n, part in enumerate(parts):
+                    with m.Case(n):
+                        m.d.sync += shown.eq(part)
+        return shown
 
     def _show_rules(self, m, shown, shows, reads, writes):
         """Add the spaces of each rule's units; of one that several have, the lanes of the rule that runs."""

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Signal
 
-__all__ = ["spread"]
+__all__ = ["REACH", "spread"]
 
 REACH = 4
 """Lanes that share a register: the lanes of a wide build lie all over the device, and one register's wires to them take most of a

@@ -11,7 +11,7 @@ __all__ = ["NetworkTable"]
 
 
 class NetworkTable(wiring.Component):
-    """Takes 4 L + 6 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
+    """Takes 5 L + 7 cycles from ``start`` to ``done`` (fewer for a network that does not fit).
 
     Members
     -------
@@ -48,6 +48,7 @@ class NetworkTable(wiring.Component):
         blocks, blocks_before = Signal(17), Signal(17)
         tiles, words, first_words, neuron_blocks = (Signal(32, name=n) for n in ("tiles", "words", "first_words", "neuron_blocks"))
         new_tiles, new_words = Signal(32), Signal(32)
+        factors = [Signal.like(factor, name=f"factor_{n}") for n, factor in enumerate((size, blocks, blocks))]
         above = Signal.like(layer)
         m.d.comb += above.eq(layer - 1)
         bad_layer = (size == 0) | (size > c.max_neurons)
@@ -67,11 +68,14 @@ class NetworkTable(wiring.Component):
                 m.next = "ROUND"
             with m.State("ROUND"):
                 m.d.sync += [blocks_before.eq(blocks), blocks.eq((size + (c.lanes - 1)) >> low)]
+                m.next = "FACTORS"
+            with m.State("FACTORS"):  # registers of their own, because a multiplier may be far away
+                m.d.sync += [factor.eq(now) for factor, now in zip(factors, (size, blocks_before, blocks), strict=True)]
                 m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.sync += [network.size[layer].eq(size), network.outputs.eq(size),
-                             network.blocks[layer].eq(blocks), new_tiles.eq(blocks_before * blocks),
-                             new_words.eq(size * blocks_before)]
+                             network.blocks[layer].eq(blocks), new_tiles.eq(factors[1] * factors[2]),
+                             new_words.eq(factors[0] * factors[1])]
                 m.next = "PLACE"
                 with m.If(bad_layer | (settings.layers == 0) | (settings.layers > c.max_layers) | overfull
                           | ((layer == settings.layers) & (size > c.max_outputs)) | self._bad_rule(layer)):

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
+from ..arithmetic.delay import delay
 from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs
 
 __all__ = ["AccessLayout", "MemoryAccess"]
@@ -25,7 +26,7 @@ class AccessLayout(data.StructLayout):
 
 
 class MemoryAccess(wiring.Component):
-    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 3 for each element and one for each word
+    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 4 for each element and one for each word
     sent. Writes take a cycle a word and two a block.
 
     Members
@@ -36,7 +37,7 @@ class MemoryAccess(wiring.Component):
     r_en, w_en : Out(1). Read (data up to 3 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
-    lane : Out; r_data : In(64), that lane's element of the word last read, two cycles later, sign- or zero-extended.
+    lane : Out; r_data : In(64), that lane's element of the word last read, three cycles later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
     rule : In. Which one runs, in a build of several. entries : In. In a build with rule sparse-bptt: length of the list that the
         packet names, three cycles after ``start``.
@@ -73,6 +74,7 @@ class MemoryAccess(wiring.Component):
         result = self.o_result.payload
         m.d.comb += [self.lane.eq(lane), result.data.eq(Mux(high, element[32:], element[:32]))]
         count, start, stride, first_tile = self._place(m, listed)
+        column = delay(m, packet.column, 1, "column")
         self._collect(m, lane)
 
         # A register, because it switches the addresses of all memories.
@@ -94,7 +96,7 @@ class MemoryAccess(wiring.Component):
             with m.State("PLACE"):  # the packet has a cycle for its place
                 m.next = "COLUMN"
             with m.State("COLUMN"):
-                m.d.sync += [words.eq(packet.column * stride), left.eq(count), tile.eq(first_tile)]
+                m.d.sync += [words.eq(column * stride), left.eq(count), tile.eq(first_tile)]
                 m.next = "LOCATE"
             with m.State("LOCATE"):
                 m.d.sync += address.eq(start + words)
@@ -124,6 +126,8 @@ class MemoryAccess(wiring.Component):
                 with m.If(wait == 0):
                     m.next = "SELECT"
             with m.State("SELECT"):
+                m.next = "JOIN"
+            with m.State("JOIN"):
                 m.next = "SHOW"
             with m.State("SHOW"):
                 m.next = "TAKE"

@@ -41,7 +41,7 @@ def check(config, networks, **changed):
             assert not ctx.get(dut.busy) and not ctx.get(dut.done)
             verdicts.append(fits)
             depth = len(layers) - 1
-            assert cycles == 4 * depth + 6 if fits else cycles <= 4 * depth + 6
+            assert cycles == 5 * depth + 7 if fits else cycles <= 5 * depth + 7
             if fits:
                 network = ctx.get(dut.network)
                 for name, value in network_of(config, layers).items():

@@ -8,7 +8,7 @@ from ..networks import settings_of
 from ..support import simulate
 
 CONFIG = CoreConfig.for_network((5, 3, 2), lanes=2)
-CYCLES = 4 * 2 + 6  # of the network table
+CYCLES = 5 * 2 + 7  # of the network table
 
 
 async def pulse(ctx, signal):
