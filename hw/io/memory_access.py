@@ -59,7 +59,7 @@ class MemoryAccess(wiring.Component):
         m = Module()
         c, network, packet, access = self._config, self.network, self.packet, self.access
         low = bits_for(c.lanes)
-        left, lane, high, wait, word = Signal(16), Signal(low), Signal(), Signal(2), Signal(1)
+        left, lane, high, word = Signal(16), Signal(low), Signal(), Signal(1)
         two_words, element = Signal(), Signal(64)
         address, tile = Signal.like(access.address), Signal.like(access.tile)
         words = Signal.like(access.address)
@@ -117,36 +117,41 @@ class MemoryAccess(wiring.Component):
                         m.next = "FETCH"
                         with m.If(nothing):
                             idle()
-            with m.State("FETCH"):
-                m.d.comb += self.r_en.eq(1)
-                m.d.sync += wait.eq(2)
-                m.next = "WAIT"
-            with m.State("WAIT"):
-                m.d.sync += wait.eq(wait - 1)
-                with m.If(wait == 0):
-                    m.next = "SELECT"
-            with m.State("SELECT"):
-                m.next = "JOIN"
-            with m.State("JOIN"):
-                m.next = "SHOW"
-            with m.State("SHOW"):
-                m.next = "TAKE"
-            with m.State("TAKE"):
-                m.d.sync += element.eq(self.r_data)
-                m.next = "SEND"
-            with m.State("SEND"):
-                m.d.comb += [self.o_result.valid.eq(1), result.last.eq((left == 1) & (high | ~two_words))]
-                with m.If(self.o_result.ready):
-                    m.d.sync += high.eq(~high & two_words)
-                    with m.If(high | ~two_words):
-                        m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
-                        m.next = "SELECT"
-                        with m.If(lane.all() | single):
-                            next_word()
-                            m.next = "FETCH"
-                        with m.If(left == 1):
-                            idle()
+            self._read(m, left, lane, high, two_words, element, single, next_word, idle)
         return m
+
+    def _read(self, m, left, lane, high, two_words, element, single, next_word, idle):
+        """A word is fetched, then each of its lanes shown and sent."""
+        result, wait = self.o_result.payload, Signal(2)
+        with m.State("FETCH"):
+            m.d.comb += self.r_en.eq(1)
+            m.d.sync += wait.eq(2)
+            m.next = "WAIT"
+        with m.State("WAIT"):
+            m.d.sync += wait.eq(wait - 1)
+            with m.If(wait == 0):
+                m.next = "SELECT"
+        with m.State("SELECT"):
+            m.next = "JOIN"
+        with m.State("JOIN"):
+            m.next = "SHOW"
+        with m.State("SHOW"):
+            m.next = "TAKE"
+        with m.State("TAKE"):
+            m.d.sync += element.eq(self.r_data)
+            m.next = "SEND"
+        with m.State("SEND"):
+            m.d.comb += [self.o_result.valid.eq(1), result.last.eq((left == 1) & (high | ~two_words))]
+            with m.If(self.o_result.ready):
+                m.d.sync += high.eq(~high & two_words)
+                with m.If(high | ~two_words):
+                    m.d.sync += [left.eq(left - 1), lane.eq(lane + 1)]
+                    m.next = "SELECT"
+                    with m.If(lane.all() | single):
+                        next_word()
+                        m.next = "FETCH"
+                    with m.If(left == 1):
+                        idle()
 
     def _write(self, m, left, lane, single, next_word):
         """Words are gathered from the payload, then stored."""

@@ -8,7 +8,7 @@ from coldspike.spec.config import CoreConfig, Optimizer
 from .support import needs_yosys
 
 CONFIG = CoreConfig.for_network((64, 16, 10), lanes=2, optimizer=Optimizer.SIGN_MOMENTUM)
-BUDGET = {"LUT": 13_040, "LUT RAM": 925, "FF": 11_510, "block RAM": 15, "DSP": 23}
+BUDGET = {"LUT": 13_040, "LUT RAM": 925, "FF": 11_900, "block RAM": 15, "DSP": 23}
 """What yosys 0.70 needs, rounded up by 2 %; whoever raises it says why in the commit."""
 
 IN_BLOCK_RAM = ("core.weights", "core.feedback", "core.gradients", "core.tapes", "core.lists")
