@@ -15,10 +15,15 @@ from pathlib import Path
 __all__ = ["Estimate", "paths"]
 
 NET, DOUBLING = 0.75, 0.2
-CLOCK_TO_OUT = {"TRELLIS_FF": 0.52, "DP16KD": 5.6}
-SETUP_PINS = {"TRELLIS_FF": r"DI|CE|LSR|M", "DP16KD": r"(?!DO|CLK).*", "TRELLIS_DPR16X4": r"DI|WAD|WRE"}
+REGISTERED = "MULT18X18D, registered"
+"""A multiplier with fpga/absorb.py's register behind it."""
+
+CLOCK_TO_OUT = {"TRELLIS_FF": 0.52, "DP16KD": 5.6, REGISTERED: 0.74}
+SETUP_PINS = {"TRELLIS_FF": r"DI|CE|LSR|M", "DP16KD": r"(?!DO|CLK).*", "TRELLIS_DPR16X4": r"DI|WAD|WRE", REGISTERED: r"[AB]\d+"}
+SETUP = {REGISTERED: 3.49}
 OUTPUTS = {"LUT4": "Z", "PFUMX": "Z", "L6MUX21": "Z", "CCU2C": "S0|S1|COUT", "TRELLIS_FF": "Q", "DP16KD": r"DO[AB]\d+",
-           "MULT18X18D": r"P\d+", "TRELLIS_DPR16X4": "DO"}
+           "MULT18X18D": r"P\d+", REGISTERED: r"P\d+",
+           "TRELLIS_DPR16X4": "DO"}
 # cell -> (inputs, delay in ns, whether a net lies before them)
 ARCS = {
     "LUT4": (("[ABCD]", 0.24, True),), "PFUMX": (("ALUT|BLUT", 0.15, False), ("C0", 0.17, True)),
@@ -77,7 +82,8 @@ class _Netlist:
         for cell, info in module["cells"].items():
             pins = {pin: [net(bit) for bit in bits if isinstance(bit, int)] for pin, bits in info["connections"].items()}
             if info["type"] in OUTPUTS or info["type"] not in self.modules:
-                self.cells.append((path + cell, info["type"], pins))
+                registered = "REG_OUTPUT_CLK" in info.get("parameters", ())
+                self.cells.append((path + cell, REGISTERED if registered else info["type"], pins))
             else:
                 self._add(info["type"], f"{path}{cell}.", {pin: list(map(net, bits)) for pin, bits in info["connections"].items()})
 
@@ -121,7 +127,7 @@ def paths(netlist: Path, count: int) -> Iterator[Estimate]:
                     if net in flat.driver:
                         if net not in arrival:
                             settle(net)
-                        ends.append((arrival[net] + wire(net), f"{name}.{pin}", net))
+                        ends.append((arrival[net] + wire(net) + SETUP.get(kind, 0.0), f"{name}.{pin}", net))
     seen = set()
     for delay, end, net in sorted(ends, key=lambda each: -each[0]):
         steps = []

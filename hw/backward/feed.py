@@ -80,10 +80,11 @@ class ErrorFeed(wiring.Component):
         # Stages 4 to 6: rounded error, products with the derivatives, factors.
         rounded, error = round_shift(summed, c.weight.fraction), Signal(shape_of(q))
         error_saturated, error_saturated_late = Signal(), Signal()
-        g_product, h_product = (Signal(signed(q.bits + c.factor.bits + 1), name=name) for name in ("g_product", "h_product"))
+        g_product, h_product = (Signal(signed(q.bits + c.factor.bits + 1), name=name, reset_less=True)  # fpga/absorb.py
+                                for name in ("g_product", "h_product"))
         g_round, h_round = (round_shift(product, c.factor.fraction) for product in (g_product, h_product))
         job = self.o_jobs.payload
-        offset = Signal(bits_for(c.gradient_words))
+        offset = Signal(bits_for(c.gradient_words), reset_less=True)
         with m.If(advance):
             m.d.sync += [late.eq(early) for early, late in zip(valid, valid[1:])]
             m.d.sync += [late.eq(early) for early, late in zip(entry, entry[1:])]

@@ -97,7 +97,8 @@ class TtfsRule(wiring.Component):
 
         # Cycle 22: quotient z / D, and 1 / (1 + W) as UQ4.12.
         numerator = delay(m, numerator, BITS, "numerator")
-        product, recip, straight = Signal(2 * BITS), Signal(c.factor.bits), Signal(shape_of(c.logit))
+        product = Signal(2 * BITS, reset_less=True)  # fpga/absorb.py
+        recip, straight = Signal(c.factor.bits), Signal(shape_of(c.logit))
         places = Signal(signed(len(reciprocal.length) + 2))
         shifted = Signal(BITS)
         m.d.sync += places.eq(reciprocal.length + 5 - f)
@@ -126,7 +127,7 @@ class TtfsRule(wiring.Component):
         ]
 
         # Cycles 24, 25: derivatives and clips.
-        slope_product = Signal(c.factor.bits + c.time.bits + 1)
+        slope_product = Signal(c.factor.bits + c.time.bits + 1, reset_less=True)
         m.d.sync += slope_product.eq(rest * recip_2)
         recip_3 = delay(m, recip_2, 1, "recip")
         slope_now = slope_product >> tau

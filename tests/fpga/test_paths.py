@@ -43,3 +43,11 @@ def test_a_memory_is_slow_and_a_pin_is_no_beginning(tmp_path):
     top = module({"ram": cell("DP16KD", CLKA=1, ADA0=2, DOA0=3), "to": cell("TRELLIS_FF", DI=3, CE=2, Q=4)}, [("pin", 2)], top=True)
     only, = paths(write(tmp_path, chip=top), 5)
     assert (only.end, only.delay) == ("to.DI", pytest.approx(5.6 + NET))
+
+
+def test_a_multiplier_with_a_register_ends_a_path_and_begins_one(tmp_path):
+    times = cell("MULT18X18D", A0=2, P0=3, CLK0=9) | {"parameters": {"REG_OUTPUT_CLK": "CLK0"}}
+    top = module({"from": cell("TRELLIS_FF", CLK=9, DI="0", Q=2), "times": times, "to": cell("TRELLIS_FF", CLK=9, DI=3, Q=4)},
+                 [("q", 2), ("product", 3)], top=True)
+    found = {path.end: path.delay for path in paths(write(tmp_path, chip=top), 5)}
+    assert found == pytest.approx({"times.A0": 0.52 + NET + 3.49, "to.DI": 0.74 + NET})
