@@ -31,6 +31,7 @@ from coldspike.host.serial_device import Description, SerialDevice
 from coldspike.host.settings import NetworkSettings
 from coldspike.model.device import GoldenDevice
 from coldspike.spec.config import CoreConfig, Optimizer
+from coldspike.spec.registers import VERSION
 
 from .board_model import HELLO, Board, Served, description
 
@@ -125,7 +126,7 @@ def test_a_port_that_could_not_be_opened_anew_is_tried_again(config, port):
             device.read_register(4)
         with pytest.raises(OSError, match="the port is closed"):
             device._wire.read()
-        assert device.read_register(4) == 1 and device.link.counts.reopened == 1
+        assert device.read_register(4) == VERSION and device.link.counts.reopened == 1
         device.close()
 
 

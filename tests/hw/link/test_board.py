@@ -9,7 +9,7 @@ import pytest
 from coldspike.sim.board import SimulatedBoard
 from coldspike.spec.config import CoreConfig
 from coldspike.spec.link import BoardFacts
-from coldspike.spec.registers import core_digest
+from coldspike.spec.registers import VERSION, core_digest
 
 CONFIG = CoreConfig.for_network((7, 5, 3), lanes=2)
 FACTS = BoardFacts(name="test", clock=12_000_000, room=64, burst=32)
@@ -81,7 +81,7 @@ def test_numbers(ask):
 def test_refusals(ask, body, status):
     opened(ask, 8)
     assert ask(body) == ask(body) == [body[:2] + bytes([status])]
-    assert ask(bytes([10, READ, 4, 0])) == [bytes([10, READ, OK, 1, 0, 0, 0])]
+    assert ask(bytes([10, READ, 4, 0])) == [bytes([10, READ, OK, VERSION, 0, 0, 0])]
 
 
 def test_description(ask):
