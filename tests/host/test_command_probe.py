@@ -37,7 +37,8 @@ def test_a_board_is_shown(config, port, run):
         code, out, err = run()
     assert code == 0 and not err
     for text in ("model", "50 MHz", f"{core_digest(config):08x}, this release makes the same",
-                 f"{VERSION}, this release has {VERSION}", "ttfs", "sgd", "up to 2 weight layers, 5 neurons a layer, 3 outputs, 40 weights", " ms", "of them again; 0 bad"):
+                 f"{VERSION}, this release has {VERSION}", "ttfs", "sgd",
+                 "up to 2 weight layers, 5 neurons a layer, 3 outputs, 40 weights", " ms", "of them again; 0 bad"):
         assert text in out
 
 
