@@ -22,9 +22,10 @@ def absorb_in(netlist: Path) -> dict[str, int]:
     """Does so in all modules of a netlist of yosys (JSON); how many registers moved, by module."""
     design = json.loads(netlist.read_text())
     moved = {name: absorb(module) for name, module in design["modules"].items()}
-    new = netlist.with_suffix(".new")
-    new.write_text(json.dumps(design))
-    os.replace(new, netlist)
+    if any(moved.values()):  # other devices' netlists stay as they are
+        new = netlist.with_suffix(".new")
+        new.write_text(json.dumps(design))
+        os.replace(new, netlist)
     return moved
 
 
