@@ -14,6 +14,9 @@ CHIP = "chip"
 CORE = "uut"
 """Name of the accelerator in it."""
 
+HOPS = 4
+"""Registers between an output and the shift register, which may lie on the other side of the device."""
+
 
 def chip() -> str:
     """Verilog of the chip: inputs are fed from a shift register, outputs are captured in one and shifted out."""
@@ -21,6 +24,7 @@ def chip() -> str:
     inputs = [port for port in ports if port.direction == "input"]
     outputs = [port for port in ports if port.direction == "output"]
     n_in, n_out = (sum(port.bits for port in group) for group in (inputs, outputs))
+    hops = [f"held_{n}" for n in range(HOPS)]
     connections = ["    .clk(clk),", "    .rst(rst),"]
     for group, bus in ((inputs, "feed"), (outputs, "seen")):
         first = 0
@@ -30,8 +34,9 @@ def chip() -> str:
     return "\n".join([
         f"module {CHIP}(input clk, input rst, input si, input capture, output so);",
         f"  reg [{n_in - 1}:0] feed;", f"  wire [{n_out - 1}:0] seen;",
-        f"  reg [{n_out - 1}:0] held;", f"  reg [{n_out - 1}:0] caught;",
+        *(f"  reg [{n_out - 1}:0] {name};" for name in (*hops, "caught")),
         f"  assign so = caught[{n_out - 1}];",
         "  always @(posedge clk) begin", f"    feed <= {{feed[{n_in - 2}:0], si}};",
-        "    held <= seen;", f"    caught <= capture ? held : {{caught[{n_out - 2}:0], 1'b0}};", "  end",
+        *(f"    {late} <= {early};" for early, late in zip(["seen", *hops], hops, strict=False)),
+        f"    caught <= capture ? {hops[-1]} : {{caught[{n_out - 2}:0], 1'b0}};", "  end",
         f"  {TOP} {CORE} (", *connections[:-1], connections[-1].rstrip(","), "  );", "endmodule", ""])

@@ -119,8 +119,8 @@ class BackwardLanes(wiring.Component):
         # What the lanes use in stages 2 and 3. Operands are taken in every cycle: there is no time to tell all lanes when.
         multiply, weigh, g = (spread(m, signal, c.lanes, name, 2) for signal, name in (
             (valid, "multiply"), (self.feedback_en, "weigh"), (job.g, "g")))
-        finish, add, h, fresh_sum = (spread(m, signal, c.lanes, name, 3) for signal, name in (
-            (valid, "finish"), (self.feedback_en, "add"), (job.h, "h"), (first, "fresh_sum")))
+        finish, h, fresh_sum = (spread(m, signal, c.lanes, name, 3) for signal, name in (
+            (valid, "finish"), (job.h, "h"), (first, "fresh_sum")))
         m.d.comb += [self.word_en.eq(valids[1]), self.word.eq(delay(m, word, 1, "word"))]
         for k in range(c.lanes):
             spike, time, fired = self.spikes[k], Signal(c.time.bits, name=f"time_{k}"), Signal(name=f"fired_{k}")
@@ -131,8 +131,7 @@ class BackwardLanes(wiring.Component):
                 m.d.sync += fired_late.eq(fired)
             with m.If(finish[k]):
                 m.d.sync += self.contribution[k].eq(Mux(fired_late, changes.product[k] - (h[k] << c.time_bits), 0))
-            with m.If(add[k]):
-                m.d.comb += total.eq(Mux(fresh_sum[k], 0, sums.r_data[k]) + products.product[k])
+            m.d.comb += total.eq(Mux(fresh_sum[k], 0, sums.r_data[k]) + products.product[k])
             m.d.comb += [products.en[k].eq(weigh[k]), products.a[k].eq(weight), products.b[k].eq(g[k]),
                          changes.en[k].eq(multiply[k]), changes.a[k].eq(g[k]), changes.b[k].eq(time)]
             m.d.comb += [sums.w_data[k].eq(total), self.sum_data[k].eq(sums.s_data[k])]

@@ -119,18 +119,16 @@ class SynapseAccumulator(wiring.Component):
         m.d.sync += [late.eq(early) for early, late in zip(pipe, pipe[1:])]
         multiply, null_weight, time = (spread(m, signal, c.lanes, name, arrived) for signal, name in (
             (pipe[0].issue, "multiply"), (pipe[0].null, "null"), (pipe[0].time, "time")))
-        add, fresh = (spread(m, signal, c.lanes, name, arrived) for signal, name in (
-            (pipe[1].issue, "add"), (pipe[1].first, "fresh")))
+        fresh = spread(m, pipe[1].first, c.lanes, "fresh", arrived)
         for k in range(c.lanes):
             weight = Signal(shape_of(c.weight), name=f"weight_{k}")
             slope, level = Signal(shape_of(c.slope), name=f"slope_{k}"), Signal(shape_of(c.level), name=f"level_{k}")
             with m.If(multiply[k]):
                 m.d.sync += weight.eq(Mux(null_weight[k], 0, self.w_data[k]))
             m.d.comb += [products.en[k].eq(multiply[k]), products.a[k].eq(self.w_data[k]), products.b[k].eq(time[k])]
-            with m.If(add[k]):
-                m.d.comb += [slope.eq(Mux(fresh[k], 0, slope_sums.r_data[k]) + weight),
-                             level.eq(Mux(fresh[k], 0, level_sums.r_data[k]) + products.product[k])]
             m.d.comb += [
+                slope.eq(Mux(fresh[k], 0, slope_sums.r_data[k]) + weight),
+                level.eq(Mux(fresh[k], 0, level_sums.r_data[k]) + products.product[k]),
                 slope_sums.w_data[k].eq(slope), level_sums.w_data[k].eq(level),
                 self.slopes[k].eq(slope_sums.s_data[k]), self.levels[k].eq(level_sums.s_data[k]),
             ]

@@ -75,7 +75,7 @@ class UpdateUnit(wiring.Component):
 
         # Rounded and subtracted; the generators step. Saturated.
         over = Signal(c.lanes)
-        steps, loads = spread(m, self.word_en, c.lanes, "step", kept), spread(m, self.random_load, c.lanes, "load")
+        steps, loads = spread(m, valid[kept - 2], c.lanes, "step", 2), spread(m, self.random_load, c.lanes, "load")
         for k in range(c.lanes):
             weights = [self.w_data[k]]
             for stage in range(here, kept):
