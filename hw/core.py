@@ -158,23 +158,24 @@ class TrainingCore(wiring.Component):
         transport through the write port, while nothing is written."""
         weights, access, transport = self._weights, self.access, self.transport
         is_weight = access.access.space == Space.WEIGHT
+        rows = Signal()  # known well before the first event's row: the banks' addresses wait for one multiplexer only
+        m.d.sync += rows.eq(self._forward.busy)
         for k in range(self._config.lanes):
             m.d.comb += [self._forward.w_data[k].eq(weights.r_data[k]), self._update.w_data[k].eq(weights.r_data[k]),
                          transport.w_data[k].eq(weights.s_data[k])]
         m.d.comb += [
             weights.s_en.eq(transport.w_en), weights.s_tile.eq(transport.w_tile), weights.s_index.eq(transport.w_index),
             weights.r_en.eq(self._forward.w_en | self._update.w_en | (access.r_en & is_weight)),
-            weights.r_tile.eq(self._forward.w_tile), weights.r_index.eq(self._forward.w_row),
+            weights.r_column.eq(~rows),
+            weights.r_tile.eq(Mux(rows, self._forward.w_tile, Mux(access.busy, access.access.tile, self._update.w_tile))),
+            weights.r_index.eq(Mux(rows, self._forward.w_row, Mux(access.busy, access.access.column, self._update.w_index))),
             weights.w_en.eq(self._update.write_en | (access.w_en & is_weight)),
             weights.w_tile.eq(self._update.write_tile), weights.w_index.eq(self._update.write_index),
         ]
         m.d.comb += [weights.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], self._update.write_data[k]))
                      for k in range(self._config.lanes)]
-        with m.If(self._update.w_en):
-            m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(self._update.w_tile), weights.r_index.eq(self._update.w_index)]
         with m.If(access.busy):
-            m.d.comb += [weights.r_column.eq(1), weights.r_tile.eq(access.access.tile), weights.r_index.eq(access.access.column),
-                         weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
+            m.d.comb += [weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
 
     def _connect_results(self, m):
         """Results: the sequencer and the memory access speak only when the readout is silent."""

@@ -90,10 +90,12 @@ class BackwardLanes(wiring.Component):
         # Job register and its walk over the presynaptic blocks.
         job, valid, block, fresh = Signal(JobLayout(c)), Signal(), Signal.like(self.block), Signal()
         word, final, last, first = Signal(GradientWordLayout(c)), Signal(), Signal(), Signal()
+        feedback_address = Signal.like(self.feedback_addr)
         m.d.comb += [last.eq(valid & final), self.i_jobs.ready.eq(~valid | last)]
         with m.If(valid):
             m.d.sync += [block.eq(block + 1), final.eq(block + 2 == self.in_blocks),
-                         word.address.eq(word.address + 1), word.tile.eq(word.tile + self.out_blocks)]
+                         word.address.eq(word.address + 1), feedback_address.eq(feedback_address + 1),
+                         word.tile.eq(word.tile + self.out_blocks)]
         with m.If(last):
             m.d.sync += [valid.eq(0), block.eq(0)]
         with m.If(self.restart):
@@ -102,13 +104,13 @@ class BackwardLanes(wiring.Component):
             taken = self.i_jobs.payload
             m.d.sync += [
                 valid.eq(1), final.eq(self.in_blocks == 1), job.eq(taken), first.eq(fresh), fresh.eq(0),
-                word.address.eq(taken.column),
+                word.address.eq(taken.column), feedback_address.eq(taken.column - self.feedback_offset),
                 word.tile.eq(self.tile_base + (taken.index >> low)), word.column.eq(taken.index[:low]),
                 word.layer.eq(self.layer), word.neuron.eq((self.block_base << low) + taken.index),
             ]
         m.d.comb += [
             self.spikes_en.eq(valid), self.block.eq(block),
-            self.feedback_en.eq(valid & ~self.first_layer), self.feedback_addr.eq(word.address - self.feedback_offset),
+            self.feedback_en.eq(valid & ~self.first_layer), self.feedback_addr.eq(feedback_address),
         ]
 
         # Stage 1: operands leave their memories. Stage 2: they are here. Stage 3: products. Stage 4: contributions out.

@@ -6,6 +6,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
+from ..arithmetic.delay import delay
 from ..arithmetic.draining import draining_enable
 from ..arithmetic.spread import spread
 from ..lane_parts import Parts, part
@@ -45,7 +46,7 @@ class ForwardEngine(wiring.Component):
     scan_start : Out(1). The scan of ``spike_layer`` began (its first spike comes SCAN_TO_SPIKE - 1 cycles later).
     output_start : Out(1). The output layer's scan begins; the readout takes the sample over.
     tape_en, tape_address, tape_data : write port of the spike tape; address {slot, block}.
-    sum_en, sum_addr, slopes, levels : read port of the accumulators (latency 2), for the host, while not busy.
+    sum_en, sum_addr, slopes, levels : read port of the accumulators (latency 3), for the host, while not busy.
     busy, working, done : Out(1). In flight; in flight and not waiting for the readout; finished (one cycle).
     event : Out(max_layers). Bit l: a spike of layer l became an event.
     clips : Out(2). A level, a slope derivative was clipped in a training sample.
@@ -95,7 +96,7 @@ class ForwardEngine(wiring.Component):
             accumulator.tile_base.eq(network.tile_base[layer]), accumulator.blocks.eq(network.blocks[layer + 1]),
             accumulator.base.eq(network.block_base[layer]),
             self.w_en.eq(accumulator.w_en), self.w_tile.eq(accumulator.w_tile), self.w_row.eq(accumulator.w_row),
-            scan.idle.eq(~self.busy), scan.idle_addr.eq(self.sum_addr),
+            scan.idle.eq(~self.busy), scan.idle_addr.eq(delay(m, self.sum_addr, 1, "sum_addr")),
             scan.start.eq(scan_start), scan.count.eq(network.size[layer + 1]), scan.blocks.eq(network.blocks[layer + 1]),
             scan.base.eq(network.block_base[layer]), scan.output.eq(is_output), scan.potential.eq(is_output & ~self.readout),
             rule.neuron.eq(scan.neuron), rule.level_clip.eq(self.level_clip), rule.slope_clip.eq(self.slope_clip),
@@ -106,7 +107,7 @@ class ForwardEngine(wiring.Component):
             self.tape_en.eq(tape.en), self.tape_address.eq(tape.address), self.tape_data.eq(tape.data),
             self.clips.eq(Cat(rule.spike.level_clipped & sample.train, rule.spike.slope_clipped & sample.train)),
         ]
-        sum_en = spread(m, self.sum_en, c.lanes, "sum_en")
+        sum_en = spread(m, self.sum_en, c.lanes, "sum_en", 2)
         for k in range(c.lanes):
             m.d.comb += [
                 accumulator.w_data[k].eq(self.w_data[k]), accumulator.r_en[k].eq(scan.r_en[k] | sum_en[k]),

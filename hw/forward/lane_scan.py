@@ -76,12 +76,14 @@ class LaneScan(wiring.Component):
         names = ("more", "fetched", "ahead", "held", "single")
         next_of = {name: Signal(name=f"{name}_next") for name in names}
         near = {name: spread(m, value, lanes, name) for name, value in next_of.items()}
-        more, fetched, ahead, held, single = (near[name][0] for name in names)
-        m.d.comb += [next_of[name].eq(near[name][0]) for name in names]
+        here = more, fetched, ahead, held, single = [Signal(name=f"{name}_here", attrs={"keep": 1}) for name in names]
+        for own, value in zip(here, next_of.values(), strict=True):
+            m.d.comb += value.eq(own)
+            m.d.sync += own.eq(value)
         takes = [~h | s for h, s in zip(near["held"], near["single"])]
         moves = [~a | take for a, take in zip(near["ahead"], takes)]
-        take, move, read = Signal(), Signal(), self.r_en[0]
-        m.d.comb += [take.eq(takes[0]), move.eq(moves[0])]
+        take, move, read = Signal(), Signal(), Signal()
+        m.d.comb += [take.eq(~held | single), move.eq(~ahead | take), read.eq(more & (~fetched | move))]
 
         # Fetch: the memory's read register holds a block.
         address, left = Signal.like(self.base), Signal.like(self.blocks)  # of the next cycle

@@ -26,7 +26,7 @@ class AccessLayout(data.StructLayout):
 
 
 class MemoryAccess(wiring.Component):
-    """Reads a column, or all neurons of a layer, block by block: 4 cycles a block, 4 for each element and one for each word
+    """Reads a column, or all neurons of a layer, block by block: 5 cycles a block, 4 for each element and one for each word
     sent. Writes take a cycle a word and two a block.
 
     Members
@@ -34,7 +34,7 @@ class MemoryAccess(wiring.Component):
     network : In. Stable while busy.
     start, packet : In. Begin a READ or WRITE; ``packet`` is stable while busy.
     i_payload : In(stream 32). Elements to write.
-    r_en, w_en : Out(1). Read (data up to 3 cycles later, held) and write the word of ``access``.
+    r_en, w_en : Out(1). Read (data up to 4 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
     lane : Out; r_data : In(64), that lane's element of the word last read, three cycles later, sign- or zero-extended.
@@ -125,7 +125,7 @@ class MemoryAccess(wiring.Component):
         result, wait = self.o_result.payload, Signal(2)
         with m.State("FETCH"):
             m.d.comb += self.r_en.eq(1)
-            m.d.sync += wait.eq(2)
+            m.d.sync += wait.eq(3)
             m.next = "WAIT"
         with m.State("WAIT"):
             m.d.sync += wait.eq(wait - 1)

@@ -77,7 +77,7 @@ def test_samples(layers, lanes, readout):
             for p, expected in zip(places, sums, strict=True):
                 for block in range(p.out_blocks):
                     set_all(ctx, dut, {"sum_en": 1, "sum_addr": p.block_base + block})
-                    await ctx.tick().repeat(2)
+                    await ctx.tick().repeat(3)
                     pairs = [(ctx.get(s), ctx.get(a)) for s, a in zip(dut.slopes, dut.levels, strict=True)]
                     part = expected[block * lanes:(block + 1) * lanes]
                     assert pairs[:len(part)] == part

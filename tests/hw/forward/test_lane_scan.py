@@ -4,7 +4,7 @@ import itertools
 import random
 
 import pytest
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import ResetInserter, Signal, signed, unsigned
 from amaranth.lib import data
 
 from coldspike.hw.forward.lane_scan import LaneScan
@@ -123,6 +123,38 @@ def test_the_idle_address():
     trace = play(dut, cycles, ["r_addr", "r_en"], rest=2)
     assert [t["r_addr"] for t in trace[1:6]] == [[address] * 8 for address in (*idle, 5)]
     assert [t["r_en"] for t in trace] == [[asked] * 8 for asked in (0, 0, 0, 0, 0, 1, 0, 0)]
+
+
+class Resettable(LaneScan):
+    """A scan with a reset."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.reset = Signal()
+
+    def elaborate(self, platform):
+        return ResetInserter(self.reset)(super().elaborate(platform))
+
+
+@pytest.mark.parametrize("moment", range(1, 20))
+def test_a_reset_ends_a_walk(moment):
+    """Four cycles of reset leave nothing of it, though copies near to lanes have none; the next walk is as any."""
+    shown = ["r_en", "number", "last", "slot", "done", "busy"]
+
+    def walk(*before):
+        dut = Resettable(8, unsigned(3), depth=8, blocks=3)
+        start = {"wanted": 0b10010110, "values": list(range(8)), "blocks": 3, "base": 2}
+        cycles = [*before, {**start, "start": 1}, *[{**start, "start": 0}] * 25]
+        return play(dut, cycles, shown, rest=2)[len(before):], start
+
+    fresh, start = walk()
+    assert sum(plain(record["slot"])["item"] for record in fresh) == 12
+    broken = [{**start, "start": 1}, *[{**start, "start": 0}] * moment, *[{"reset": 1}] * 4, {"reset": 0}]
+    again, _ = walk(*broken)
+    assert [{name: record[name] for name in shown[:3] + shown[4:]} for record in again] == [
+        {name: record[name] for name in shown[:3] + shown[4:]} for record in fresh]
+    kinds = ("item", "block_last", "layer_last")
+    assert [[plain(r["slot"])[kind] for kind in kinds] for r in again] == [[plain(r["slot"])[kind] for kind in kinds] for r in fresh]
 
 
 def test_ports():
