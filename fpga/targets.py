@@ -19,6 +19,7 @@ class Target:
     cells : cell type -> (resource, how many a cell takes). Types ending in ``*`` stand for all that begin so.
     capacity : what the device has of each resource; LUT RAM takes LUTs.
     place : arguments of nextpnr, empty where no free place and route comes from pip.
+    clock : a pin from which the clock reaches its network; from some it does not.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Target:
     cells: dict[str, tuple[str, float]]
     capacity: dict[str, int]
     place: tuple[str, ...] = field(default=())
+    clock: str = ""
 
     def cost(self, cell: str) -> tuple[str, float] | None:
         """(resource, count) of a cell type; None for what costs nothing that is counted here."""
@@ -43,12 +45,12 @@ TARGETS = {target.name: target for target in (
     Target(
         name="ecp5-85k", text="Lattice ECP5 LFE5U-85F, speed grade 6", synthesis="synth_ecp5 -nowidelut", cells=ECP5_CELLS,
         capacity={"LUT": 83_640, "FF": 83_640, "block RAM": 208, "DSP": 156},
-        place=("--85k", "--package", "CABGA756", "--speed", "6"),
+        place=("--85k", "--package", "CABGA756", "--speed", "6"), clock="B29",
     ),
     Target(
         name="ecp5-25k", text="Lattice ECP5 LFE5U-25F, speed grade 6", synthesis="synth_ecp5 -nowidelut", cells=ECP5_CELLS,
         capacity={"LUT": 24_288, "FF": 24_288, "block RAM": 56, "DSP": 28},
-        place=("--25k", "--package", "CABGA381", "--speed", "6"),
+        place=("--25k", "--package", "CABGA381", "--speed", "6"), clock="G2",
     ),
     Target(
         name="ice40-up5k", text="Lattice iCE40 UltraPlus 5K", synthesis="synth_ice40 -device u -dsp",

@@ -156,23 +156,29 @@ class TrainingCore(wiring.Component):
     def _connect_weights(self, m):
         """Weight memory: rows for the forward engine, columns for update and host, which never meet it in a cycle; columns for
         transport through the write port, while nothing is written."""
-        weights, access, transport = self._weights, self.access, self.transport
+        weights, access, transport, update = self._weights, self.access, self.transport, self._update
         is_weight = access.access.space == Space.WEIGHT
-        rows = Signal()  # known well before the first event's row: the banks' addresses wait for one multiplexer only
-        m.d.sync += rows.eq(self._forward.busy)
+        # The banks' addresses wait for one gate only: rows or columns is known well before the first event's row, and a host's
+        # column is told by how it differs from the one at which the idle update unit stands.
+        rows, host_reads, tile, column = Signal(), Signal(), Signal.like(weights.r_tile), Signal.like(weights.r_index)
+        m.d.sync += [
+            rows.eq(self._forward.busy), host_reads.eq(access.r_en & is_weight),
+            tile.eq(Mux(access.busy, access.access.tile ^ update.w_tile, 0)),
+            column.eq(Mux(access.busy, access.access.column ^ update.w_index, 0)),
+        ]
         for k in range(self._config.lanes):
-            m.d.comb += [self._forward.w_data[k].eq(weights.r_data[k]), self._update.w_data[k].eq(weights.r_data[k]),
+            m.d.comb += [self._forward.w_data[k].eq(weights.r_data[k]), update.w_data[k].eq(weights.r_data[k]),
                          transport.w_data[k].eq(weights.s_data[k])]
         m.d.comb += [
             weights.s_en.eq(transport.w_en), weights.s_tile.eq(transport.w_tile), weights.s_index.eq(transport.w_index),
-            weights.r_en.eq(self._forward.w_en | self._update.w_en | (access.r_en & is_weight)),
+            weights.r_en.eq(self._forward.w_en | update.w_en | host_reads),
             weights.r_column.eq(~rows),
-            weights.r_tile.eq(Mux(rows, self._forward.w_tile, Mux(access.busy, access.access.tile, self._update.w_tile))),
-            weights.r_index.eq(Mux(rows, self._forward.w_row, Mux(access.busy, access.access.column, self._update.w_index))),
-            weights.w_en.eq(self._update.write_en | (access.w_en & is_weight)),
-            weights.w_tile.eq(self._update.write_tile), weights.w_index.eq(self._update.write_index),
+            weights.r_tile.eq(Mux(rows, self._forward.w_tile, update.w_tile ^ tile)),
+            weights.r_index.eq(Mux(rows, self._forward.w_row, update.w_index ^ column)),
+            weights.w_en.eq(update.write_en | (access.w_en & is_weight)),
+            weights.w_tile.eq(update.write_tile), weights.w_index.eq(update.write_index),
         ]
-        m.d.comb += [weights.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], self._update.write_data[k]))
+        m.d.comb += [weights.w_data[k].eq(Mux(self._host_writes[k], access.w_data[k], update.write_data[k]))
                      for k in range(self._config.lanes)]
         with m.If(access.busy):
             m.d.comb += [weights.w_tile.eq(access.access.tile), weights.w_index.eq(access.access.column)]
@@ -240,11 +246,11 @@ class TrainingCore(wiring.Component):
         shows = dict.fromkeys(shown, Const(1))  # whether the space has lanes
         self._show_rules(m, shown, shows, reads, writes)
         elements = {space: self._element(m, space, lanes) for space, lanes in shown.items()}
-        m.d.comb += access.r_data.eq(self._of_running([units.single(m, self) for units in self._units]))
+        m.d.sync += access.r_data.eq(self._of_running([units.single(m, self) for units in self._units]))
         with m.Switch(word.space):
             for space in shown:
                 with m.Case(space), m.If(shows[space]):
-                    m.d.comb += access.r_data.eq(elements[space])
+                    m.d.sync += access.r_data.eq(elements[space])
 
     def _element(self, m, space, lanes):
         """What the host reads of a memory, three cycles after its lane is known: registers before, within and behind the

@@ -1,1 +1,1 @@
-"""Stateless or purely pipelined rules: rounding, reciprocal, lane rotation, random lanes."""
+"""Stateless or purely pipelined rules: rounding, reciprocal, exchange of lanes, random lanes."""

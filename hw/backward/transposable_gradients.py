@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delays
-from ..arithmetic.rotate import rotate_lanes
+from ..arithmetic.exchange import exchange_lanes
 from ..arithmetic.rounding import overflows, saturate
+from ..arithmetic.spread import spread
 from ..layouts import shape_of
 from ..memory.ram import Ram
 from .lanes import GradientWordLayout, contribution_shape
@@ -39,7 +40,7 @@ class TransposableGradients(wiring.Component):
 
     ADD_LATENCY = 3
     READ_LATENCY = 3
-    """Bank, register, rotator, as of the weights."""
+    """Bank, register, exchange, as of the weights."""
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -64,13 +65,13 @@ class TransposableGradients(wiring.Component):
         adds, words = delays(m, self.add_en, here + 3, "add"), delays(m, self.add_word, here + 3, "add_word")
         writes, written = delays(m, self.w_en, 2, "write"), delays(m, self.w_word, 2, "write_word")
 
-        # To the banks: element k of line ``index`` lies in bank (k + index) mod P. Without the enable: it comes from afar.
-        wide, amount = signed(max(contribution_shape(c).width, gradient.width)), Signal(low)
+        # To the banks: element k of line ``index`` lies in bank k ^ index. Without the enable: it comes from afar.
+        wide, amount, taken = signed(max(contribution_shape(c).width, gradient.width)), Signal(low), Signal()
         given = [Signal(wide, name=f"given_{k}") for k in range(lanes)]
         turned = [Signal(wide, name=f"turned_{b}") for b in range(lanes)]
-        m.d.comb += [amount.eq(-Mux(adds[here], words[here].index, self.w_word.column)),
+        m.d.comb += [amount.eq(Mux(adds[here], words[here].index, self.w_word.column)), taken.eq(adds[here] | self.w_en),
                      *(lane.eq(Mux(adds[here], new, old)) for lane, new, old in zip(given, self.contribution, self.w_data))]
-        rotated = rotate_lanes(m, given, amount, adds[here] | self.w_en, "turn")
+        exchanged = exchange_lanes(m, given, [amount] * lanes, [taken] * lanes, "turn")
 
         # A bank: word, sum, its saturation and the write have a cycle of their own each.
         reads, fetched, over = self.r_en | adds[here - 1], Signal(), Signal(lanes)
@@ -83,8 +84,8 @@ class TransposableGradients(wiring.Component):
                 bank.r_addr.eq(Mux(adds[here - 1], self._place(words[here - 1], b), self._column(self.r_word, b))),
                 bank.w_addr.eq(Mux(adds[-1], self._place(words[-1], b), self._column(written[-1], b))),
             ]
-            with m.If(adds[here] | self.w_en):
-                m.d.sync += turned[b].eq(rotated[b])
+            with m.If(taken):
+                m.d.sync += turned[b].eq(exchanged[b])
             with m.If(fetched):
                 m.d.sync += shown[b].eq(bank.r_data)
             with m.If(adds[here + 1]):
@@ -98,17 +99,17 @@ class TransposableGradients(wiring.Component):
             m.d.sync += self.saturated.eq(sum(over[b] for b in range(lanes)))
 
         # A column that was read comes back to its lanes.
-        asked, columns = delays(m, self.r_en, 2, "asked"), delays(m, self.r_word.column, 2, "column")
-        for k, lane in enumerate(rotate_lanes(m, shown, columns[2], asked[2], "back")):
-            with m.If(asked[2]):
+        asked, columns = spread(m, self.r_en, lanes, "asked", 2), spread(m, self.r_word.column, lanes, "column", 2)
+        for k, lane in enumerate(exchange_lanes(m, shown, columns, asked, "back")):
+            with m.If(asked[k]):
                 m.d.sync += self.r_data[k].eq(lane)
         return m
 
     def _column(self, word, bank):
         """Address in a bank of its element of a column."""
-        return (word.tile << bits_for(self._config.lanes)) | (bank - word.column)[:bits_for(self._config.lanes)]
+        return (word.tile << bits_for(self._config.lanes)) | (word.column[:bits_for(self._config.lanes)] ^ bank)
 
     def _place(self, word, bank):
         """Address in a bank of its element of a column or row."""
         low = bits_for(self._config.lanes)
-        return (word.tile << low) | Mux(word.row, word.index, (bank - word.index)[:low])
+        return (word.tile << low) | (word.index ^ Mux(word.row, 0, bank))

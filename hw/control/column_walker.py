@@ -72,7 +72,8 @@ class ColumnWalker(wiring.Component):
         with m.If(advance):
             m.d.sync += [present.eq(following), skipped.eq(self.skip), block.eq(0), following.eq(ahead),
                          last.eq(network.blocks[following.layer] == 1)]
-            self._step(m, ahead)
+            with m.If(ahead.valid):  # what is idle stands still
+                self._step(m, ahead)
         with m.Else():
             m.d.sync += [block.eq(block + 1), last.eq(block + 2 == network.blocks[present.layer]),
                          present.address.eq(present.address + 1), present.tile.eq(present.tile + network.blocks[present.layer + 1])]
@@ -96,7 +97,7 @@ class ColumnWalker(wiring.Component):
             column.left.eq(column.left - 1),
             column.tile.eq(column.tile + column.neuron[:bits_for(self._config.lanes)].all()),
         ]
-        with m.If(column.valid & (column.left == 1)):
+        with m.If(column.left == 1):
             self._enter(m, column, column.layer + 1)
             with m.If(self.single):
                 m.d.sync += column.valid.eq(0)

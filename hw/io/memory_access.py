@@ -26,7 +26,7 @@ class AccessLayout(data.StructLayout):
 
 
 class MemoryAccess(wiring.Component):
-    """Reads a column, or all neurons of a layer, block by block: 5 cycles a block, 4 for each element and one for each word
+    """Reads a column, or all neurons of a layer, block by block: 5 cycles a block, 5 for each element and one for each word
     sent. Writes take a cycle a word and two a block.
 
     Members
@@ -37,7 +37,7 @@ class MemoryAccess(wiring.Component):
     r_en, w_en : Out(1). Read (data up to 4 cycles later, held) and write the word of ``access``.
     access : Out(AccessLayout).
     w_data : Out, P x 32 bits, the elements in their lower bits; they hold for a cycle after ``w_en``.
-    lane : Out; r_data : In(64), that lane's element of the word last read, three cycles later, sign- or zero-extended.
+    lane : Out; r_data : In(64), that lane's element of the word last read, four cycles later, sign- or zero-extended.
     o_result : Out(stream ResultLayout).
     rule : In. Which one runs, in a build of several. entries : In. In a build with rule sparse-bptt: length of the list that the
         packet names, three cycles after ``start``.
@@ -136,6 +136,8 @@ class MemoryAccess(wiring.Component):
         with m.State("JOIN"):
             m.next = "SHOW"
         with m.State("SHOW"):
+            m.next = "CHOOSE"
+        with m.State("CHOOSE"):
             m.next = "TAKE"
         with m.State("TAKE"):
             m.d.sync += element.eq(self.r_data)

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...spec.config import CoreConfig, bits_for
 from ..arithmetic.delay import delay, delays
-from ..arithmetic.rotate import rotate_lanes
+from ..arithmetic.exchange import exchange_lanes
+from ..arithmetic.spread import spread
 from ..layouts import shape_of
 from .ram import Ram
 
@@ -14,13 +15,13 @@ __all__ = ["TransposableMemory"]
 
 
 class TransposableMemory(wiring.Component):
-    """Weights in tiles of P x P; element (r, c) of a tile lies in bank (r + c) mod P at word tile P + r, so the P
-    elements of a row, and those of a column, lie in P different banks.
+    """Weights in tiles of P x P; element (r, c) of a tile lies in bank r ^ c at word tile P + r, so the P elements of a row, and
+    those of a column, lie in P different banks.
 
-    Read latency 3 cycles (bank, register, rotator: a block memory is too slow for both in one cycle); the data hold until
-    the next read arrives. A write takes effect for reads issued 3 cycles later (register, rotator, bank). One read and one
+    Read latency 3 cycles (bank, register, exchange: a block memory is too slow for both in one cycle); the data hold until
+    the next read arrives. A write takes effect for reads issued 3 cycles later (register, exchange, bank). One read and one
     write a cycle; reads and writes of one word within 3 cycles of each other are the user's to avoid. While nothing is
-    written, columns can be read through the write port and its rotator: a forward pass and a transport read side by side.
+    written, columns can be read through the write port and its exchange: a forward pass and a transport read side by side.
 
     Members
     -------
@@ -51,38 +52,37 @@ class TransposableMemory(wiring.Component):
         for bank, ram in enumerate(banks):
             m.submodules[f"bank_{bank}"] = ram
 
-        # Write: register, rotator, bank. Or read by the same way: bank, register, rotator.
+        # Write: register, exchange, bank. Or read by the same way: bank, register, exchange.
         writing, w_tiles, w_indices = (delays(m, now, 2, name) for now, name in (
             (self.w_en, "writing"), (self.w_tile, "w_tile"), (self.w_index, "w_index")))
         reading, index = delays(m, self.s_en, 2, "reading"), delay(m, self.s_index, 1, "s_index")
-        amount, data = Signal(low), [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
-        # Without the enable: it comes from afar, and what is not written or read is not rotated.
-        m.d.sync += [amount.eq(Mux(reading[1], index, -self.w_index)),
-                     *(late.eq(Mux(reading[1], ram.s_data, now)) for late, ram, now in zip(data, banks, self.w_data))]
-        rotated = rotate_lanes(m, data, amount, writing[1] | reading[2], "write")
+        data = [Signal.like(self.w_data[k], name=f"w_data_{k}") for k in range(lanes)]
+        # Without the enable: it comes from afar, and what is not written or read is not exchanged.
+        m.d.sync += [late.eq(Mux(reading[1], ram.s_data, now)) for late, ram, now in zip(data, banks, self.w_data)]
+        amounts = spread(m, Mux(reading[1], index, self.w_index), lanes, "write_amount")
+        passing = spread(m, self.w_en | reading[1], lanes, "passing")
+        exchanged = exchange_lanes(m, data, amounts, passing, "write")
         for bank, ram in enumerate(banks):
-            # The row within the tile that bank b holds of column c is (b - c) mod P.
+            # The row within the tile that bank b holds of column c is b ^ c.
             r_row, w_row = Signal(low, name=f"r_row_{bank}"), Signal(low, name=f"w_row_{bank}")
             m.d.comb += [
-                r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index)),
-                w_row.eq(bank - Mux(writing[2], w_indices[2], self.s_index)),
+                r_row.eq(self.r_index ^ Mux(self.r_column, bank, 0)),
+                w_row.eq(Mux(writing[2], w_indices[2], self.s_index) ^ bank),
                 ram.r_en.eq(self.r_en), ram.r_addr.eq((self.r_tile << low) | r_row),
                 ram.w_en.eq(writing[2]), ram.w_addr.eq((Mux(writing[2], w_tiles[2], self.s_tile) << low) | w_row),
                 ram.s_en.eq(self.s_en), self.s_data[bank].eq(ram.w_data),
             ]
-            with m.If(writing[1] | reading[2]):
-                m.d.sync += ram.w_data.eq(rotated[bank])
+            with m.If(passing[bank]):
+                m.d.sync += ram.w_data.eq(exchanged[bank])
 
-        # Read: bank, register, rotator.
-        fetched, arrived = Signal(), Signal()
-        indices = [self.r_index] + [Signal.like(self.r_index, name=f"r_index_{n}") for n in (1, 2)]
+        # Read: bank, register, exchange.
+        fetched, arrived = Signal(), spread(m, self.r_en, lanes, "arrived", 2)
         words = [Signal.like(ram.r_data, name=f"word_{bank}") for bank, ram in enumerate(banks)]
-        r_lanes = rotate_lanes(m, words, indices[2], arrived, "read")
-        m.d.sync += [fetched.eq(self.r_en), arrived.eq(fetched)]
-        with m.If(self.r_en):
-            m.d.sync += indices[1].eq(indices[0])
+        read = exchange_lanes(m, words, spread(m, self.r_index, lanes, "read_amount", 2), arrived, "read")
+        m.d.sync += fetched.eq(self.r_en)
         with m.If(fetched):
-            m.d.sync += [indices[2].eq(indices[1]), *(word.eq(ram.r_data) for word, ram in zip(words, banks))]
-        with m.If(arrived):
-            m.d.sync += [self.r_data[k].eq(r_lanes[k]) for k in range(lanes)]
+            m.d.sync += [word.eq(ram.r_data) for word, ram in zip(words, banks)]
+        for k, lane in enumerate(read):
+            with m.If(arrived[k]):
+                m.d.sync += self.r_data[k].eq(lane)
         return m

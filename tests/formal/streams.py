@@ -3,7 +3,7 @@
 import dataclasses
 from functools import partial
 
-from amaranth.hdl import Cat, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
 
 from coldspike.hw.backward.error_sweep import ErrorSweep
 from coldspike.hw.backward.feed import ErrorFeed
@@ -72,9 +72,9 @@ def memory_access():
     return bench
 
 
-READ_SETTLES = 4
-"""Cycles from the request of a word to its element at ``r_data``: the slowest memory's three, and one for the lane, whose
-number takes one, too."""
+WORD_SETTLES, LANE_SETTLES = 8, 4
+"""Cycles from the request of a word, and from the choice of a lane, to the element at ``r_data``: the slowest memory's word takes
+four, the lane's number, its multiplexer's two parts and that of the spaces one each."""
 
 
 def memory_access_data():
@@ -83,8 +83,10 @@ def memory_access_data():
     dut = bench.dut
     elements = [bench.free(64, f"element_{k}") for k in range(CONFIG.lanes)]
     bench.assume(bench.before(dut.r_en) | bench.steady(Cat(elements)))
-    settled = bench.steady(dut.lane) & bench.before(bench.steady(dut.lane))
-    for cycles in range(1, READ_SETTLES):
+    settled = Const(1)
+    for cycles in range(LANE_SETTLES):
+        settled = settled & bench.before(bench.steady(dut.lane), cycles)
+    for cycles in range(1, WORD_SETTLES):
         settled = settled & ~bench.before(dut.r_en, cycles)
     element = bench.signal(bench.chosen(elements, dut.lane), "element")
     bench.assume(~settled | (dut.r_data.as_unsigned() == element))
@@ -263,7 +265,7 @@ PROOFS = (
     Proof(name="memory-access", build=memory_access, claim="o_result keeps the rule; results only while busy", fault_depth=10,
           faults=(Fault(name="last-follows-ready", file="hw/io/memory_access.py", old="result.last.eq(nothing)",
                         new="result.last.eq(nothing & self.o_result.ready)"),)),
-    Proof(name="memory-access-data", build=memory_access_data, mode="bmc", depth=15, claim="what is sent is what the memory holds",
+    Proof(name="memory-access-data", build=memory_access_data, mode="bmc", depth=24, claim="what is sent is what the memory holds",
           faults=(Fault(name="does-not-wait", file="hw/io/memory_access.py", old='m.next = "WAIT"', new='m.next = "SELECT"'),)),
     Proof(name="core-results", build=core_results, claim="one unit at a time has a result; o_result keeps the rule", fault_depth=8,
           faults=(Fault(name="access-at-once", file="hw/control/sequencer.py",

@@ -58,8 +58,8 @@ def memory(lanes, tiles):
             raise ValueError(f"bank {bank} has not one write and two read ports: the proof of no conflict means nothing")
         bench.require(~(ram.s_en & ram.w_en) & (reads[1] == instance._write_ports[0]._addr))
         words.append(bench.memory(f"bank_{bank}", "memory", address=(tile << low) + row))
-    # Induction: the element lies in bank (row + column) mod P at word tile P + row, two cycles after it was written.
-    stored = bench.chosen(words, (row + column)[:low])
+    # Induction: the element lies in bank row ^ column at word tile P + row, two cycles after it was written.
+    stored = bench.chosen(words, row ^ column)
     bench.invariant(stored == bench.before(Value.cast(element), 2).as_unsigned())
     return bench
 
@@ -71,21 +71,21 @@ PROOFS = tuple(
           claim=f"{lanes} banks, {tiles} tiles: {CLAIM}", faults=faults)
     for lanes, tiles, faults in (
         (2, 3, (Fault(name="bank-of-column", file="hw/memory/transposable.py",
-                      old="r_row.eq(Mux(self.r_column, bank - self.r_index, self.r_index))", new="r_row.eq(self.r_index)"),
+                      old="r_row.eq(self.r_index ^ Mux(self.r_column, bank, 0))", new="r_row.eq(self.r_index)"),
                 Fault(name="tile-ignored", file="hw/memory/transposable.py",
                       old="(Mux(writing[2], w_tiles[2], self.s_tile) << low)",
                       new="((Mux(writing[2], w_tiles[2], self.s_tile) & 2) << low)"),
                 Fault(name="write-address-of-a-read", file="hw/memory/ram.py",
                       old="self.s_addr if self._second else self.w_addr", new="self.s_addr if self._second else self.r_addr"),
-                Fault(name="read-without-a-rotation", file="hw/memory/transposable.py",
-                      old="writing[1] | reading[2], \"write\")", new="writing[1], \"write\")"))),
+                Fault(name="read-without-an-exchange", file="hw/memory/transposable.py",
+                      old="self.w_en | reading[1], lanes", new="self.w_en, lanes"))),
         (4, 2, (Fault(name="write-row", file="hw/memory/transposable.py",
-                      old="w_row.eq(bank - Mux(writing[2], w_indices[2], self.s_index))",
-                      new="w_row.eq(bank + Mux(writing[2], w_indices[2], self.s_index))"),
-                Fault(name="write-rotation", file="hw/memory/transposable.py",
-                      old="Mux(reading[1], index, -self.w_index)", new="Mux(reading[1], index, self.w_index)"),
-                Fault(name="read-rotation", file="hw/memory/transposable.py",
-                      old="Mux(reading[1], index, -self", new="Mux(reading[1], -index, -self"),
+                      old="w_row.eq(Mux(writing[2], w_indices[2], self.s_index) ^ bank)",
+                      new="w_row.eq(Mux(writing[2], w_indices[2], self.s_index))"),
+                Fault(name="write-exchange", file="hw/memory/transposable.py",
+                      old="Mux(reading[1], index, self.w_index)", new="Mux(reading[1], index, ~self.w_index)"),
+                Fault(name="read-exchange", file="hw/memory/transposable.py",
+                      old="Mux(reading[1], index, self", new="Mux(reading[1], ~index, self"),
                 Fault(name="index-too-late", file="hw/memory/transposable.py",
                       old="delay(m, self.s_index, 1, \"s_index\")", new="delay(m, self.s_index, 2, \"s_index\")"))),
     ))

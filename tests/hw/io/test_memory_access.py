@@ -14,7 +14,7 @@ from ..networks import network_of
 from ..support import simulate, sink, source
 from .packets import COLUMN_SPACES, Mode, columns, elements, legal_layers
 
-WORD, ELEMENT = 3, 3
+WORD, ELEMENT = 8, 4
 """Cycles until a word that is read, and until a lane that is chosen, can be seen at ``r_data``."""
 
 TWO_WORDS = (Space.LEVEL, Space.ERROR_SUM, Space.JOBS, Space.ELIGIBILITY)
@@ -149,7 +149,7 @@ def check(config, layers, mode, packets, stall=0.0, seed=0):
             assert not write or word == [job.values.pop(0) for _ in range(count)] + [0] * (config.lanes - count)
         count = sum(count for _, count in words)
         if not stall:
-            assert job.busy == 5 + (2 * len(words) + count if write else 5 * len(words) + 4 * count + len(job.sent) - 2)
+            assert job.busy == 5 + (2 * len(words) + count if write else 5 * len(words) + 5 * count + len(job.sent) - 2)
 
 
 def everything(config, layers, mode):
