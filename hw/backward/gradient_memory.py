@@ -24,7 +24,8 @@ class GradientMemory(wiring.Component):
     add_en, add_word, contribution : In. Accumulate; the contributions stand ADD_LATENCY cycles after the word.
     saturated : Out. How many lanes of the accumulation before saturated.
     r_en, r_word, r_data : read port (latency READ_LATENCY), for update and host; not while an accumulation is in flight.
-    w_en, w_word, w_data : write port, for update and host; not while an accumulation is in flight.
+    w_en, w_word, w_data : write port, for update and host; not while an accumulation is in flight. It takes effect for reads issued
+        2 cycles later.
     """
 
     ADD_LATENCY = BackwardLanes.CONTRIBUTION_LATENCY
@@ -51,26 +52,21 @@ class GradientMemory(wiring.Component):
         asking, asked = delay(m, self.add_en, ahead, "asking"), delay(m, self.add_word.address, ahead, "asked")
         fetched, adding = delay(m, words.r_en, 1, "fetched"), delay(m, asking, self.READ_LATENCY, "adding")
         added, storing = delay(m, adding, 1, "added"), delay(m, adding, 2, "storing")
-        address, over = delay(m, asked, 2 + self.READ_LATENCY, "address"), Signal(c.lanes)
-        m.d.comb += [
-            words.r_en.eq(self.r_en | asking), words.r_addr.eq(self.r_word.address),
-            words.w_en.eq(self.w_en | storing), words.w_addr.eq(self.w_word.address),
-        ]
+        address, over = delay(m, asked, 1 + self.READ_LATENCY, "address"), Signal(c.lanes)
+        m.d.comb += [words.r_en.eq(self.r_en | asking), words.r_addr.eq(self.r_word.address)]
         with m.If(asking):
             m.d.comb += words.r_addr.eq(asked)
-        with m.If(storing):
-            m.d.comb += words.w_addr.eq(address)
-        storing_lane = spread(m, added, c.lanes, "storing_lane")
+        m.d.sync += [words.w_en.eq(self.w_en | added), words.w_addr.eq(Mux(added, address, self.w_word.address))]
+        added_here = spread(m, adding, c.lanes, "added_here")
         for k in range(c.lanes):
             total = Signal(signed(max(c.gradient.bits, self.contribution[k].shape().width) + 1), name=f"total_{k}")
-            stored = Signal(shape_of(c.gradient), name=f"stored_{k}")
-            m.d.comb += words.w_data[k].eq(Mux(storing_lane[k], stored, self.w_data[k]))
+            m.d.sync += words.w_data[k].eq(Mux(added_here[k], saturate(total, c.gradient), self.w_data[k]))
             with m.If(fetched):
                 m.d.sync += self.r_data[k].eq(words.r_data[k])
             with m.If(adding):
                 m.d.sync += total.eq(self.r_data[k] + self.contribution[k])
             with m.If(added):
-                m.d.sync += [stored.eq(saturate(total, c.gradient)), over[k].eq(overflows(total, c.gradient))]
+                m.d.sync += over[k].eq(overflows(total, c.gradient))
         m.d.sync += self.saturated.eq(0)
         with m.If(storing & over.any()):
             m.d.sync += self.saturated.eq(sum(over[k] for k in range(c.lanes)))
