@@ -135,15 +135,15 @@ class TtfsRule(wiring.Component):
         spike, one = self.spike, Const(c.factor.one, c.factor.bits)
         active_3, time_3 = delay(m, active, 1, "active"), delay(m, time, 1, "time")
         level_clipped, slope_clipped = recip_3 > self.level_clip, slope_now > self.slope_clip
-        over, factor = Signal(), Signal.like(spike.slope_factor)  # clipped behind the comparison's register
-        m.d.comb += spike.slope_factor.eq(Mux(over, self.slope_clip, factor))
+        # Clipped behind the comparison's register.
+        over, factor = Signal(), Signal.like(spike.slope_factor)
+        m.d.comb += [spike.slope_factor.eq(Mux(over, self.slope_clip, factor)), spike.slope_clipped.eq(over & spike.active)]
         m.d.sync += [
             over.eq(slope_clipped & ~direct), factor.eq(Mux(direct, 2 * c.factor.one, slope_now)),
             spike.fired.eq(delay(m, spiked, 1, "spiked") & marker["item"]), spike.time.eq(time_3),
             spike.active.eq(active_3 & marker["item"]),
             spike.level_factor.eq(Mux(direct, one, Mux(level_clipped, self.level_clip, recip_3))),
             spike.level_clipped.eq(level_clipped & active_3 & ~direct & marker["item"]),
-            spike.slope_clipped.eq(slope_clipped & active_3 & ~direct & marker["item"]),
             spike.logit.eq(Mux(direct, delay(m, straight, 2, "straight"), time_3 << (c.logit.fraction - tau))),
         ]
         m.d.sync += [spike[name].eq(value) for name, value in marker.items()]

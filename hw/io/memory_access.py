@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...spec.config import CoreConfig, Rule, bits_for
 from ...spec.packets import LIST_SPACES, SINGLE_SPACES, TWO_WORD_SPACES, Kind, Space
 from ..arithmetic.delay import delay
+from ..arithmetic.spread import spread
 from ..layouts import DescriptorLayout, NetworkLayout, ResultLayout, feedback_offset, rule_port, runs
 
 __all__ = ["AccessLayout", "MemoryAccess"]
@@ -176,9 +177,11 @@ class MemoryAccess(wiring.Component):
         """Elements reach their lanes a cycle after they left the payload."""
         taken, taken_lane, word = Signal(), Signal.like(lane), Signal(32)
         m.d.sync += [taken.eq(self.i_payload.valid & self.i_payload.ready), taken_lane.eq(lane), word.eq(self.i_payload.payload)]
+        # Lanes without an element are zero: a word that was written is forgotten as soon as nobody needs it.
+        for element, stored in zip(self.w_data, spread(m, self.w_en, self._config.lanes, "stored"), strict=True):
+            with m.If(stored):
+                m.d.sync += element.eq(0)
         with m.If(taken):
-            with m.If(taken_lane == 0):  # a word of the memory begins
-                m.d.sync += [element.eq(0) for element in self.w_data]
             m.d.sync += Array(self.w_data)[taken_lane].eq(word)
 
     def _place(self, m, listed):
