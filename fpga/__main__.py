@@ -69,6 +69,8 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         schedule: Schedules = str(Schedule.SINGLE_STEP),
         freq: Annotated[float, typer.Option(help="clock to aim at, MHz")] = 100.0,
         seeds: Annotated[int, typer.Option(help="placements to try; the fastest counts")] = 1,
+        insist: Annotated[float, typer.Option(min=0, help="minutes to place, and to route again what is too late for --freq, "
+                                                          "which must be within reach; 0: route once")] = 0,
         planned: Annotated[bool | None, typer.Option("--floorplan/--no-floorplan",
                                                      help="give memories and multipliers rows; default from 8 lanes on")] = None,
         as_json: AsJson = False) -> None:
@@ -83,7 +85,7 @@ def pnr(target: TargetName = "ecp5-85k", layers: Layers = "784-64-10", lanes: La
         tries = []
         for seed in range(1, seeds + 1):
             status.update(f"placing and routing, seed {seed} of {seeds}")
-            tries.append(place(netlist, device, room, goal=freq, seed=seed,
+            tries.append(place(netlist, device, room, goal=freq, seed=seed, insist=insist,
                                planned=lanes >= 8 if planned is None else planned))
             screen.print(f"seed {seed}: {tries[-1].fmax:.1f} MHz", highlight=False)
     best = max(tries, key=lambda p: p.fmax)

