@@ -189,7 +189,7 @@ HARDWARE = [
     Fault(name="fires-at-zero", file="hw/forward/rule.py", check=SGD,
           old="saturated | (z >= 0)", new="saturated | (z > 0)", why="a potential that just reaches the threshold does not fire"),
     Fault(name="clip", file="hw/forward/rule.py", check=SGD,
-          old="Mux(slope_clipped, self.slope_clip, slope_now)", new="slope_now", why="large derivatives are not clipped"),
+          old="Mux(over, self.slope_clip, factor)", new="factor", why="large derivatives are not clipped"),
     Fault(name="clip-inference", file="hw/forward/engine.py", check=SGD,
           old="rule.spike.slope_clipped & sample.train)", new="rule.spike.slope_clipped)",
           why="clips of inference samples are counted"),
